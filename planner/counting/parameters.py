@@ -1,0 +1,111 @@
+"""Parameters of a transformer, part by part. Exact: the tests hold them against real modules on the meta device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.formula import Number, formula
+from planner.plan.workload import Workload
+
+DERIVED = "counted from the layer's matrices (Vaswani 2017 §3, Touvron 2023 §2)"
+
+
+@formula("h·d·(2a + 2k) + b_qkv·d·(a + 2k) + b_o·h + 2·q·d", unit="parameters", source=DERIVED)
+def attention_parameters(
+    hidden: Number, heads: Number, kv_heads: Number, head_dim: Number, qkv_bias: Number = 0.0,
+    output_bias: Number = 0.0, qk_norm: Number = 0.0,
+) -> Number:  # fmt: skip
+    """Projections of one attention block: queries a·d, keys and values k·d each, output h; biases and query/key norms
+    where the model has them."""
+    matrices = hidden * head_dim * (2 * heads + 2 * kv_heads)
+    return matrices + qkv_bias * head_dim * (heads + 2 * kv_heads) + output_bias * hidden + 2 * qk_norm * head_dim
+
+
+@formula("n·h·f + b·((n − 1)·f + h)", unit="parameters", source=DERIVED)
+def feed_forward_parameters(hidden: Number, ffn: Number, matrices: Number, bias: Number = 0.0) -> Number:
+    """One feed-forward block of `matrices` matrices: 3 gated (SwiGLU, GeGLU), 2 plain."""
+    return matrices * hidden * ffn + bias * ((matrices - 1) * ffn + hidden)
+
+
+@formula("v·h", unit="parameters", source=DERIVED)
+def norm_parameters(hidden: Number, vectors: Number) -> Number:
+    """One norm: a weight, and with LayerNorm's bias two vectors."""
+    return vectors * hidden
+
+
+@formula("V·h", unit="parameters", source=DERIVED)
+def embedding_parameters(vocabulary: Number, hidden: Number) -> Number:
+    """The token embedding, or an untied head."""
+    return vocabulary * hidden
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Parameters by part. `total` holds every expert, `active` those a token passes; neither counts a tied head twice."""
+
+    embedding: Number
+    """Token, position and token-type embeddings, with their norm and relative-position tables."""
+    attention: Number
+    feed_forward: Number
+    """Dense feed-forward blocks and shared experts."""
+    experts: Number
+    router: Number
+    norms: Number
+    head: Number
+    """An untied head; 0 when it shares the embedding."""
+    total: Number
+    active: Number
+    attention_layer: Number
+    """One attention block, self-attention only."""
+    expert: Number
+    """One expert of one layer."""
+
+
+@formula("embedding + attention + feed-forward + experts + router + norms + head", unit="parameters", source="sum of the parts")  # fmt: skip
+def total_parameters(
+    embedding: Number, attention: Number, feed_forward: Number, experts: Number, router: Number, norms: Number,
+    head: Number,
+) -> Number:  # fmt: skip
+    """Every parameter of the model."""
+    return embedding + attention + feed_forward + experts + router + norms + head
+
+
+@formula("total − experts·(1 − active/E)", unit="parameters", source="routed experts that a token does not pass left out")
+def active_parameters(total: Number, experts: Number, active_share: Number) -> Number:
+    """Parameters that one token passes, embeddings included."""
+    return total - experts * (1 - active_share)
+
+
+def count(w: Workload) -> Parameters:
+    """All parameters of a workload's model."""
+    attention_layer = attention_parameters(
+        w.hidden, w.heads, w.kv_heads, w.head_dim, w.qkv_bias, w.output_bias, w.qk_norm
+    )
+    has_encoder = (w.encoder_layers > 0) * 1.0
+    blocks = w.layers + w.encoder_layers
+    attention_blocks = blocks + has_encoder * w.layers
+    dense_blocks = w.dense_layers + w.encoder_layers
+    mixture_blocks = w.layers - w.dense_layers
+    feed_forward = feed_forward_parameters(w.hidden, w.ffn, w.ffn_matrices, w.ffn_bias)
+    expert = feed_forward_parameters(w.hidden, w.expert_ffn, w.ffn_matrices, w.ffn_bias)
+    norm = norm_parameters(w.hidden, w.norm_vectors)
+    norms = norm * (2 * blocks + has_encoder * w.layers + w.final_norm * (1 + has_encoder))
+    embedding = embedding_parameters(w.vocabulary + w.position_rows + w.token_types, w.hidden)
+    embedding = embedding + w.embedding_norm * norm + w.relative_buckets * w.heads * (1 + has_encoder)
+    parts = {
+        "embedding": embedding,
+        "attention": attention_layer * attention_blocks,
+        "feed_forward": feed_forward * dense_blocks + expert * w.shared_experts * mixture_blocks,
+        "experts": expert * w.experts * mixture_blocks,
+        "router": w.hidden * w.experts * mixture_blocks,
+        "norms": norms,
+        "head": w.has_head * (1 - w.tied) * embedding_parameters(w.vocabulary, w.hidden),
+    }
+    total = total_parameters(**parts)
+    share = w.experts_per_token / _at_least_one(w.experts)
+    active = active_parameters(total, parts["experts"], share)
+    return Parameters(**parts, total=total, active=active, attention_layer=attention_layer, expert=expert)
+
+
+def _at_least_one(number: Number) -> Number:
+    return number + (number == 0) * 1.0

@@ -1,0 +1,47 @@
+"""The errors a user can meet. Each says what is wrong, where, and what to do; all are children of `TrainplanError`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TrainplanError(Exception):
+    """Any failure that is shown to the user as one clear message."""
+
+    exit_code = 2
+
+
+class InputError(TrainplanError):
+    """The user's input is wrong: a value, a file, a name or a path."""
+
+
+class UnknownNameError(InputError):
+    """A name that nothing shipped or supplied carries; quotes the nearest known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        folded = {candidate.casefold(): candidate for candidate in names}
+        matches = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.4)
+        near = [folded[match] for match in matches]
+        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names[:12])}"
+        super().__init__(f"unknown {kind} {shorten(name)!r}; {hint}")
+        self.suggestions = near
+
+
+class MissingError(TrainplanError):
+    """This machine lacks something (a GPU, torch, a screen); the message names what would mend it."""
+
+    exit_code = 3
+
+
+class CancelledError(TrainplanError):
+    """The user stopped the work."""
+
+    exit_code = 130
+
+
+def shorten(text: object, limit: int = 60) -> str:
+    """The user's own words, short enough to quote in a message."""
+    words = str(text)
+    return words if len(words) <= limit else f"{words[: limit - 1]}…"

@@ -1,0 +1,137 @@
+"""Reads what is shipped in `profiles/` and what the user keeps in the folder of the same form.
+
+One file a thing: `profiles/<kind>/<name>.json`. The user's file of a name wins over the shipped one. Nothing is read
+until it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from planner.plan.cluster import Accelerator, Fabric
+    from planner.plan.model import Model
+
+SHIPPED = Path(__file__).resolve().parent.parent / "profiles"
+_LARGEST_FILE = 64 * 2**20
+
+
+def user_folder() -> Path:
+    """Where the user's own files live: `$TRAINPLAN_HOME`, else the platform's data folder."""
+    home = os.environ.get("TRAINPLAN_HOME")
+    if home:
+        return Path(home)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("trainplan", appauthor=False))
+
+
+def slug(name: str) -> str:
+    """A name as its file is called: `RTX 4090` → `rtx-4090`."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-.")
+
+
+def paths(kind: str) -> dict[str, Path]:
+    """Files of a kind by slug, the user's over the shipped, in alphabetical order."""
+    found: dict[str, Path] = {}
+    for root in (SHIPPED, user_folder()):
+        folder = root / kind
+        if folder.is_dir():
+            found |= {slug(path.stem): path for path in folder.glob("*.json")}
+    return dict(sorted(found.items()))
+
+
+def read(kind: str, name: str) -> dict[str, Any]:
+    """The JSON object of one thing. Raises `UnknownNameError` with the nearest known names, or `InputError`."""
+    known = paths(kind)
+    path = known.get(slug(name)) if len(name) <= 200 else None
+    if path is None:
+        raise UnknownNameError(_SINGULAR.get(kind, kind), name, (names(kind) if known else []))
+    return read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, or an `InputError` that names the file and says what is wrong with it."""
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise InputError(f"{path}: larger than {_LARGEST_FILE // 2**20} MiB, which no file of this kind is")
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply to be a file of this kind") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not a whole JSON file ({error})") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: holds a {type(data).__name__} where an object {{…}} is needed")
+    return data
+
+
+def names(kind: str) -> list[str]:
+    """Display names of a kind: the `name` inside each file."""
+    return [_display_name(path) for path in paths(kind).values()]
+
+
+@cache
+def _display_name(path: Path) -> str:
+    head = path.read_text("utf-8", errors="replace")[:400]
+    match = re.search(r'"name":\s*"((?:[^"\\]|\\.)*)"', head)
+    return match[1] if match else path.stem
+
+
+@cache
+def accelerator(name: str) -> Accelerator:
+    """A shipped accelerator by name."""
+    from planner.plan.cluster import Accelerator
+
+    return Accelerator.model_validate(read("accelerators", name))
+
+
+@cache
+def fabric(name: str) -> Fabric:
+    """A shipped fabric by name."""
+    from planner.plan.cluster import Fabric
+
+    return Fabric.model_validate(read("fabrics", name))
+
+
+@cache
+def model(name: str) -> Model:
+    """A shipped model by name."""
+    from planner.plan.model import Model
+
+    return Model.model_validate(read("models", name))
+
+
+@cache
+def table(name: str) -> list[dict[str, Any]]:
+    """A shipped table: `profiles/<name>.json`, an object with `rows`."""
+    rows: list[dict[str, Any]] = read_json(SHIPPED / f"{name}.json")["rows"]
+    return rows
+
+
+def price(accelerator_name: str) -> dict[str, Any] | None:
+    """The default price row of an accelerator (`usd_per_gpu_hour`, `source`, `as_of`), None where none is known."""
+    rows = [row for row in table("prices") if row["accelerator"] == accelerator_name]
+    return next((row for row in rows if row.get("default")), rows[0] if rows else None)
+
+
+def grid(region: str) -> dict[str, Any]:
+    """A grid's row (`region`, `kg_per_kwh`, `source`, `as_of`)."""
+    rows = {row["region"]: row for row in table("grids")}
+    if region not in rows:
+        raise UnknownNameError("grid region", region, rows)
+    return rows[region]
+
+
+_SINGULAR = {
+    "accelerators": "accelerator", "fabrics": "fabric", "models": "model", "plans": "plan", "laws": "law",
+    "frameworks": "software", "devices": "device constants", "measured": "measured profile",
+}  # fmt: skip

@@ -1,0 +1,144 @@
+"""The plan file: JSON, versioned, saved atomically, migrated on load."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from planner import library
+from planner.errors import InputError, shorten
+from planner.plan.plan import Plan, set_path
+
+FORMAT = "trainplan-plan"
+VERSION = 1
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""For each old version, the function that turns its content into the next version's."""
+
+
+class PlanError(InputError):
+    """A plan cannot be built; `problems` lists every mistake as (field path, message)."""
+
+    def __init__(self, where: str, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"{path}: {message}" if path else f"{where}: {message}" for path, message in problems))
+
+
+def load(name_or_path: str | Path) -> Plan:
+    """A plan from a file, or a shipped (or the user's own) plan by name."""
+    text = str(name_or_path)
+    path = Path(text)
+    looks_like_a_file = isinstance(name_or_path, Path) or path.suffix == ".json" or os.sep in text
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):
+        is_file = False
+    if is_file:
+        return from_data(library.read_json(path), str(path))
+    if looks_like_a_file:
+        raise InputError(f"{shorten(text)}: there is no such file")
+    return from_data(library.read("plans", text), text)
+
+
+def from_data(data: dict[str, Any], where: str = "plan") -> Plan:
+    """A plan from a plan file's content, migrated to today's version. Raises `PlanError` with every mistake."""
+    data = dict(data)
+    kind, version = data.pop("format", FORMAT), data.pop("version", VERSION)
+    if kind != FORMAT:
+        raise InputError(f"{where}: not a plan file (its format says {shorten(kind)!r})")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise InputError(f"{where}: version {shorten(version)!r} is not a whole number from 1 to {VERSION}")
+    if version > VERSION:
+        raise InputError(f"{where}: written by a newer Trainplan (version {version}, this one reads {VERSION}); update it")
+    while version < VERSION:
+        data, version = MIGRATIONS[version](data), version + 1
+    return validated(data, where)
+
+
+def validated(data: dict[str, Any], where: str = "plan") -> Plan:
+    """`Plan.model_validate` with every mistake as (field path, plain message)."""
+    try:
+        return Plan.model_validate(data)
+    except ValidationError as error:
+        raise PlanError(where, [_problem(item) for item in error.errors(include_url=False)]) from None
+    except RecursionError:
+        raise InputError(f"{where}: nested too deeply to be a plan") from None
+
+
+def with_settings(plan: Plan, settings: list[tuple[str, Any]]) -> Plan:
+    """The plan with fields set by dotted path. All mistakes are reported together."""
+    data, unknown = plan.model_dump(), []
+    for path, value in settings:
+        try:
+            set_path(data, path, value)
+        except InputError as error:
+            unknown.append((path, str(error)))
+    try:
+        changed = validated(data)
+    except PlanError as error:
+        raise PlanError("plan", unknown + error.problems) from None
+    if unknown:
+        raise PlanError("plan", unknown)
+    return changed
+
+
+def to_text(plan: Plan) -> str:
+    """The plan file's text: readable, with format and version first."""
+    return json.dumps({"format": FORMAT, "version": VERSION, **plan.model_dump(mode="json")}, indent=2, ensure_ascii=False) + "\n"
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Write the plan file atomically."""
+    write_atomically(path, to_text(plan))
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: temporary file beside it, fsync, replace. A link is followed to its target.
+
+    Raises `InputError` that names the path when it cannot be written; the old file is then untouched.
+    """
+    raw = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = ""
+    try:
+        target = Path(os.path.realpath(path))
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".tmp", dir=target.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(raw)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+        if target.is_dir():
+            raise IsADirectoryError(21, "is a folder")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(13, "is read-only")
+        os.replace(temporary, target)
+    except (OSError, ValueError) as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{shorten(path, 200)}: cannot be written ({reason}); choose another place") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _problem(item: Any) -> tuple[str, str]:
+    path = ".".join(str(part) for part in item["loc"])
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        message = "is missing"
+    elif item["type"] == "extra_forbidden":
+        message = "is not a field of a plan; remove it or check its spelling"
+    elif item["type"] not in ("value_error",):
+        message = f"{message} (got {shorten(item['input'])!r})"
+    return path, message[0].lower() + message[1:]

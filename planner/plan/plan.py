@@ -1,0 +1,63 @@
+"""The plan: everything the user says, in one frozen object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import field_validator
+
+from planner.plan.cluster import Cluster
+from planner.plan.layout import Layout
+from planner.plan.model import Model
+from planner.plan.prices import Prices
+from planner.plan.recipe import Recipe
+from planner.plan.section import Section, choice, words
+
+
+class Plan(Section):
+    """Model, recipe, cluster, layout and prices of one training run."""
+
+    name: str = words("Plan", "Name of the plan", default="untitled", max_length=200)
+    notes: str = words("Notes", "What the plan assumes, and from where", max_length=4000, advanced=True)
+    model: Model = choice("Model", "The architecture, by shipped name or in full")
+    recipe: Recipe = choice("Recipe", "How it is trained")
+    cluster: Cluster = choice("Cluster", "On which machines")
+    layout: Layout = choice("Layout", "Laid out how", default=Layout())
+    prices: Prices = choice("Prices", "At which prices", default=Prices())
+    profile: str = words("Profile", "Name of a measured profile to use; blank: the best that is known for the accelerator", max_length=200, advanced=True)  # fmt: skip
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _model_by_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            from planner import library
+
+            return library.model(value)
+        return value
+
+    @property
+    def dp(self) -> int:
+        """The data-parallel degree."""
+        return self.layout.resolved_dp(self.cluster.gpus)
+
+    def replace(self, **changes: Any) -> Plan:
+        """A copy with changed fields, named by path with `__` or a dict: `replace(**{"cluster.nodes": 64})`."""
+        data = self.model_dump()
+        for path, value in changes.items():
+            set_path(data, path, value)
+        return Plan.model_validate(data)
+
+
+def set_path(data: dict[str, Any], path: str, value: Any) -> None:
+    """Set a field of a plan's nested dict by its dotted path. Raises `InputError` naming a field that is not there."""
+    from planner.errors import UnknownNameError, shorten
+
+    *parents, last = path.split(".")
+    for depth, key in enumerate(parents):
+        if not isinstance(data.get(key), dict):
+            where = ".".join(parents[:depth]) or "a plan"
+            raise UnknownNameError(f"field of {shorten(where)}", key, data)
+        data = data[key]
+    if last not in data:
+        raise UnknownNameError(f"field of {shorten('.'.join(parents)) or 'a plan'}", last, data)
+    data[last] = value

@@ -1,0 +1,79 @@
+"""The base of every part of a plan: a frozen pydantic model whose fields carry title, description, unit and bounds.
+
+The forms of the app, the JSON schema, the help of `--set` and the docs are all made from these fields, so that a field
+is described once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from planner import units
+from planner.errors import InputError
+
+LARGEST_COUNT = 10**18
+"""Upper bound of every count: far above any plan, far below where a float loses whole numbers' meaning."""
+
+
+class Section(BaseModel):
+    """A frozen part of a plan. Numeric fields take a number or an engineer's text in the field's unit (`2T`, `80 GiB`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_quantity(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name
+        field = cls.model_fields[info.field_name]
+        types = {field.annotation, *get_args(field.annotation)}
+        if isinstance(value, str) and str not in types and types & {int, float}:
+            if type(None) in types and value.strip().lower() in ("", "none", "auto"):
+                return None
+            try:
+                value = units.parse(value, unit_of(cls, info.field_name))
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        if isinstance(value, bool) and bool not in types and types & {int, float}:
+            raise ValueError("a number is needed, not true or false")
+        if isinstance(value, float) and int in types and float not in types and value.is_integer():
+            return int(value)
+        return value
+
+
+def unit_of(section: type[BaseModel], field_name: str) -> str:
+    """The unit a field is kept in, empty for pure numbers, names and choices."""
+    extra = section.model_fields[field_name].json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+
+def quantity(
+    title: str,
+    description: str,
+    unit: str = "",
+    *,
+    default: Any = ...,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = LARGEST_COUNT,
+    advanced: bool = False,
+) -> Any:
+    """A numeric field; `advanced` fields are folded away in the forms."""
+    return Field(
+        default, title=title, description=description, ge=ge, gt=gt, le=le,
+        json_schema_extra={"unit": unit, "advanced": advanced},
+    )  # fmt: skip
+
+
+def choice(title: str, description: str, *, default: Any = ..., advanced: bool = False) -> Any:
+    """A field that is one of a few words, or true or false."""
+    return Field(default, title=title, description=description, json_schema_extra={"unit": "", "advanced": advanced})
+
+
+def words(title: str, description: str, *, default: Any = "", max_length: int = 2000, advanced: bool = False) -> Any:
+    """A field of free text: a name, a source, a note."""
+    return Field(
+        default, title=title, description=description, max_length=max_length,
+        json_schema_extra={"unit": "", "advanced": advanced},
+    )  # fmt: skip

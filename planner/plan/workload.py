@@ -1,0 +1,150 @@
+"""What a plan says, as numbers: each field a float for one plan, or an array with one element a plan.
+
+Formulas take these numbers and never a plan, so that one implementation serves the estimate on screen, the search
+over a million layouts (arrays in the layout's fields) and a table of published runs (arrays everywhere).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from planner.formula import Number, given
+from planner.plan.plan import Plan
+from planner.plan.recipe import Recipe
+
+BYTES_OF_PRECISION = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8": 2, "mxfp8": 2, "nvfp4": 2}
+"""Bytes of an activation and of a working weight. The 8- and 4-bit recipes keep both in bf16 and cast per product."""
+
+MATMUL_BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8": 1, "mxfp8": 1, "nvfp4": 0.5}
+"""Bytes of an operand as the matrix units read it."""
+
+OPTIMIZER_STATE_BYTES = {"adamw": 8.0, "adamw-8bit": 2.0, "adafactor": 0.0, "muon": 4.0, "sgd": 4.0}
+"""State bytes a parameter beside the master weights: Adam's two fp32 moments (Kingma 2015), two 8-bit moments
+(Dettmers 2021), Adafactor's factored second moment (rows and columns only, negligible; Shazeer 2018), Muon's momentum
+(Jordan 2024; embeddings and head in Adam are left out), SGD with momentum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The numbers of a plan. Counts unless the name carries a unit; flags are 0 or 1. Symbols in brackets."""
+
+    # The model.
+    layers: Number  # [L]
+    encoder_layers: Number
+    hidden: Number  # [h]
+    heads: Number  # [a]
+    kv_heads: Number  # [k]
+    head_dim: Number  # [d]
+    ffn: Number  # [f]
+    ffn_matrices: Number  # 3 gated, 2 plain
+    vocabulary: Number  # [V]
+    tied: Number
+    has_head: Number
+    norm_vectors: Number  # 1 weight, 2 with bias
+    final_norm: Number
+    embedding_norm: Number
+    qk_norm: Number
+    position_rows: Number  # learned positions, else 0
+    token_types: Number
+    relative_buckets: Number
+    qkv_bias: Number
+    output_bias: Number
+    ffn_bias: Number
+    experts: Number  # [E]
+    experts_per_token: Number
+    expert_ffn: Number
+    shared_experts: Number
+    dense_layers: Number
+    # The recipe.
+    tokens: Number  # [D]
+    sequence: Number  # [s]
+    batch: Number  # [B]
+    causal: Number
+    flash: Number
+    dropout: Number
+    activation_bytes: Number
+    weight_bytes: Number
+    gradient_bytes: Number
+    optimizer_bytes: Number  # states and master weights
+    # The layout.
+    gpus: Number
+    gpus_per_node: Number
+    tp: Number  # [t]
+    pp: Number  # [p]
+    cp: Number  # [c]
+    dp: Number
+    ep: Number  # [e]
+    virtual_stages: Number  # [v]
+    gpipe: Number
+    zero_stage: Number
+    zero_group: Number  # ranks that share, at most dp · cp
+    sequence_parallel: Number
+    micro_batch: Number  # [b]
+    recompute_full: Number
+    recompute_selective: Number
+    recompute_share: Number  # share of the layers that recompute
+    optimizer_offload: Number
+    activation_offload: Number
+
+    def where(self, **changes: Number) -> Workload:
+        """The same numbers with some replaced, as a search does with the layout's."""
+        return replace(self, **changes)
+
+    @property
+    def micro_batches(self) -> Number:
+        """Micro-batches of one step on one data-parallel rank, m = B / (b · D)."""
+        return np.maximum(1.0, np.ceil(self.batch / (self.micro_batch * self.dp)))
+
+
+def workload(plan: Plan) -> Workload:
+    """The numbers of one plan, each a leaf of every derivation that uses it."""
+    model, recipe, layout, cluster = plan.model, plan.recipe, plan.layout, plan.cluster
+    dp = plan.dp
+    numbers = {
+        "layers": model.layers, "encoder_layers": model.encoder_layers, "hidden": model.hidden,
+        "heads": model.heads, "kv_heads": model.kv_heads, "head_dim": model.head_dim, "ffn": model.ffn,
+        "ffn_matrices": 3 if model.gated else 2, "vocabulary": model.vocabulary, "tied": model.tied_embeddings,
+        "has_head": model.head,
+        "norm_vectors": 2 if model.norm_bias else 1, "final_norm": model.final_norm,
+        "embedding_norm": model.embedding_norm, "qk_norm": model.qk_norm,
+        "position_rows": model.max_sequence if model.positions == "learned" else 0,
+        "token_types": model.token_types, "relative_buckets": model.relative_buckets, "qkv_bias": model.qkv_bias,
+        "output_bias": model.output_bias, "ffn_bias": model.ffn_bias, "experts": model.experts,
+        "experts_per_token": model.experts_per_token, "expert_ffn": model.expert_ffn or model.ffn,
+        "shared_experts": model.shared_experts, "dense_layers": model.dense_layers if model.is_mixture else model.layers,
+        "tokens": recipe.tokens, "sequence": recipe.sequence_length, "batch": recipe.global_batch,
+        "causal": recipe.causal and model.architecture == "decoder", "flash": recipe.attention == "flash",
+        "dropout": recipe.dropout, **bytes_of(recipe),
+        "gpus": cluster.gpus, "gpus_per_node": cluster.gpus_per_node,
+        "tp": layout.tp, "pp": layout.pp, "cp": layout.cp, "dp": dp, "ep": layout.ep,
+        "virtual_stages": layout.virtual_stages, "gpipe": layout.schedule == "gpipe", "zero_stage": layout.zero_stage,
+        "zero_group": min(layout.zero_group or dp * layout.cp, dp * layout.cp),
+        "sequence_parallel": layout.sequence_parallel and layout.tp > 1, "micro_batch": layout.micro_batch,
+        "recompute_full": layout.recompute == "full", "recompute_selective": layout.recompute == "selective",
+        "recompute_share": recompute_share(plan), "optimizer_offload": layout.optimizer_offload,
+        "activation_offload": layout.activation_offload,
+    }  # fmt: skip
+    return Workload(**{
+        field.name: given(field.name, float(numbers[field.name]), source="plan") for field in fields(Workload)
+    })  # fmt: skip
+
+
+def bytes_of(recipe: Recipe) -> dict[str, float]:
+    """Bytes a parameter (weights, gradients, optimizer with master weights) and an activation take."""
+    working = BYTES_OF_PRECISION[recipe.precision]
+    master = 4 if recipe.master_weights and working < 4 else 0
+    return {
+        "activation_bytes": working, "weight_bytes": working,
+        "gradient_bytes": recipe.gradient_bytes if working < 4 else 4,
+        "optimizer_bytes": OPTIMIZER_STATE_BYTES[recipe.optimizer] + master,
+    }  # fmt: skip
+
+
+def recompute_share(plan: Plan) -> float:
+    """Share of a stage's layers whose activations are recomputed."""
+    if plan.layout.recompute_layers is None:
+        return 1.0
+    stage = -(-(plan.model.layers + plan.model.encoder_layers) // plan.layout.pp)
+    return min(1.0, plan.layout.recompute_layers / stage)
