@@ -11,13 +11,9 @@ import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from planner.errors import InputError, UnknownNameError
-
-if TYPE_CHECKING:
-    from planner.plan.cluster import Accelerator, Fabric
-    from planner.plan.model import Model
 
 SHIPPED = Path(__file__).resolve().parent.parent / "profiles"
 _LARGEST_FILE = 64 * 2**20
@@ -84,30 +80,6 @@ def _display_name(path: Path) -> str:
     head = path.read_text("utf-8", errors="replace")[:400]
     match = re.search(r'"name":\s*"((?:[^"\\]|\\.)*)"', head)
     return match[1] if match else path.stem
-
-
-@cache
-def accelerator(name: str) -> Accelerator:
-    """A shipped accelerator by name."""
-    from planner.plan.cluster import Accelerator
-
-    return Accelerator.model_validate(read("accelerators", name))
-
-
-@cache
-def fabric(name: str) -> Fabric:
-    """A shipped fabric by name."""
-    from planner.plan.cluster import Fabric
-
-    return Fabric.model_validate(read("fabrics", name))
-
-
-@cache
-def model(name: str) -> Model:
-    """A shipped model by name."""
-    from planner.plan.model import Model
-
-    return Model.model_validate(read("models", name))
 
 
 @cache

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
-from planner.plan.section import Section, choice, quantity, words
+from planner.plan.section import Section, choice, quantity, read_by_name, words
 
 Confidence = Literal["seen", "recalled", "recalled+seen", "assumed"]
 
@@ -84,12 +84,8 @@ class Cluster(Section):
 
     @field_validator("accelerator", "fabric", mode="before")
     @classmethod
-    def _by_name(cls, value: Any, info: Any) -> Any:
-        if isinstance(value, str):
-            from planner import library
-
-            return library.accelerator(value) if info.field_name == "accelerator" else library.fabric(value)
-        return value
+    def _by_name(cls, value: Any, info: ValidationInfo) -> Any:
+        return read_by_name("accelerators" if info.field_name == "accelerator" else "fabrics", value)
 
     @property
     def gpus(self) -> int:

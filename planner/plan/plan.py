@@ -6,12 +6,13 @@ from typing import Any
 
 from pydantic import field_validator
 
+from planner.errors import UnknownNameError, shorten
 from planner.plan.cluster import Cluster
 from planner.plan.layout import Layout
 from planner.plan.model import Model
 from planner.plan.prices import Prices
 from planner.plan.recipe import Recipe
-from planner.plan.section import Section, choice, words
+from planner.plan.section import Section, choice, read_by_name, words
 
 
 class Plan(Section):
@@ -29,11 +30,7 @@ class Plan(Section):
     @field_validator("model", mode="before")
     @classmethod
     def _model_by_name(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            from planner import library
-
-            return library.model(value)
-        return value
+        return read_by_name("models", value)
 
     @property
     def dp(self) -> int:
@@ -50,8 +47,6 @@ class Plan(Section):
 
 def set_path(data: dict[str, Any], path: str, value: Any) -> None:
     """Set a field of a plan's nested dict by its dotted path. Raises `InputError` naming a field that is not there."""
-    from planner.errors import UnknownNameError, shorten
-
     *parents, last = path.split(".")
     for depth, key in enumerate(parents):
         if not isinstance(data.get(key), dict):

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from planner import units
+from planner import library, units
 from planner.errors import InputError
 
 LARGEST_COUNT = 10**18
@@ -77,3 +77,13 @@ def words(title: str, description: str, *, default: Any = "", max_length: int = 
         default, title=title, description=description, max_length=max_length,
         json_schema_extra={"unit": "", "advanced": advanced},
     )  # fmt: skip
+
+
+def read_by_name(kind: str, value: Any) -> Any:
+    """A name replaced by the content of its file, anything else as it is. For validators of mode `before`."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return library.read(kind, value)
+    except InputError as error:
+        raise ValueError(str(error)) from None
