@@ -1,0 +1,1 @@
+"""How long the work takes: kernels, collectives, layers, steps. Seconds, elementwise."""
