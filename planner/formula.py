@@ -2,14 +2,16 @@
 
 A formula is a pure function of named numbers, floats or NumPy arrays alike, marked with `@formula`. Called as usual
 it costs nothing more than the call. Inside `recording()` every scalar result is a `Traced` float that remembers the
-formula and the numbers it was given; numbers that came out of another formula keep their own memory, so the whole
-derivation of a figure hangs together and is told by the code that computed it, never by a second account of it.
+formula and the numbers it was given. A `Traced` number also remembers the plain arithmetic it goes through between
+formulas (+ − × ÷, maximum, where …), so the whole derivation of a figure hangs together from the plan's inputs to the
+screen, told by the code that computed it and never by a second account of it.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -55,7 +57,7 @@ class Node:
 
 
 class Traced(float):
-    """A float that remembers where it came from."""
+    """A float that remembers where it came from, through arithmetic and NumPy's elementwise functions."""
 
     node: Node
 
@@ -66,6 +68,77 @@ class Traced(float):
 
     def __reduce__(self) -> tuple[type[float], tuple[float]]:
         return float, (float(self),)
+
+    def __getitem__(self, index: tuple[()]) -> Traced:
+        """`x[()]`, which turns NumPy's 0-d arrays into scalars, leaves a scalar as it is."""
+        return self
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return _step(ufunc.__name__, getattr(ufunc, method), inputs, kwargs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        return _step(function.__name__, function, args, kwargs)
+
+
+_OPERATORS = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
+    "pow": operator.pow, "floordiv": operator.floordiv,
+}  # fmt: skip
+_SIGNS = {
+    "add": "+", "sub": "−", "mul": "×", "truediv": "÷", "pow": "^", "floordiv": "÷",
+    "subtract": "−", "multiply": "×", "divide": "÷", "power": "^", "maximum": "max", "minimum": "min",
+    "where": "if", "ceil": "ceil", "floor": "floor", "clip": "clip",
+}  # fmt: skip
+
+
+def _step(name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """The result of plain arithmetic on traced numbers, itself traced while recording and scalar."""
+    result = function(*(_plain(value) for value in args), **{key: _plain(value) for key, value in kwargs.items()})
+    if not _recording.get() or np.ndim(result) or isinstance(result, tuple) or name not in _SIGNS:
+        return result
+    inputs: dict[str, float] = {}
+    for value in args:
+        label = value.node.name if isinstance(value, Traced) else f"{float(value):.6g}"
+        while label in inputs:
+            label += "′"
+        inputs[label] = value
+    expression = _written(_SIGNS[name], list(inputs))
+    label = expression if len(expression) <= _LONGEST_LABEL else f"{_SIGNS[name]} …"
+
+    def again(**numbers: float) -> Any:
+        return function(*numbers.values(), **kwargs)
+
+    return Traced(float(result), Node(label, expression, "arithmetic", "", float(result), inputs, function=again))
+
+
+_LONGEST_LABEL = 48
+
+
+def _written(sign: str, labels: list[str]) -> str:
+    """`(a + b) × c`, `max(a, b)`, `b if a else c` from the operator and its operands' labels."""
+    if sign == "if":
+        return f"{labels[1]} if {labels[0]} else {labels[2]}"
+    if len(sign) > 1:
+        return f"{sign}({', '.join(labels)})"
+    loose = {"×": " + | − ", "÷": " + | − | × | ÷ ", "−": " − | + ", "^": " "}.get(sign, "|")
+    shown = [f"({label})" if any(mark in label for mark in loose.split("|") if mark) else label for label in labels]
+    return f" {sign} ".join(shown)
+
+
+def _operate(name: str, function: Callable[[Any, Any], Any], *, reflected: bool) -> Callable[[Traced, Any], Any]:
+    def method(self: Traced, other: Any) -> Any:
+        if isinstance(other, np.ndarray) and other.ndim:
+            return function(other, float(self)) if reflected else function(float(self), other)
+        if not isinstance(other, float | int | np.generic):
+            return NotImplemented
+        return _step(name, function, (other, self) if reflected else (self, other), {})
+
+    return method
+
+
+for _name, _function in _OPERATORS.items():
+    setattr(Traced, f"__{_name}__", _operate(_name, _function, reflected=False))
+    setattr(Traced, f"__r{_name}__", _operate(_name, _function, reflected=True))
 
 
 @contextmanager
@@ -97,15 +170,21 @@ def formula(expression: str, *, unit: str, source: str) -> Callable[[Callable[P,
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            result = function(*args, **kwargs)
-            if not _recording.get() or getattr(result, "ndim", 0):
+            if not _recording.get():
+                return function(*args, **kwargs)
+            plain = [_plain(value) for value in args]
+            token = _recording.set(False)
+            try:
+                result = function(*plain, **{key: _plain(value) for key, value in kwargs.items()})  # type: ignore[arg-type]
+            finally:
+                _recording.reset(token)
+            if np.ndim(result):  # type: ignore[arg-type]
                 return result
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            node = Node(
-                function.__name__, expression, source, unit, float(result), dict(bound.arguments), function=function
-            )
-            return Traced(float(result), node)  # type: ignore[return-value, arg-type]
+            value = float(result)  # type: ignore[arg-type]
+            inputs = dict(bound.arguments)
+            return Traced(value, Node(function.__name__, expression, source, unit, value, inputs, function=function))  # type: ignore[return-value]
 
         call.expression = expression  # type: ignore[attr-defined]
         call.unit = unit  # type: ignore[attr-defined]

@@ -95,12 +95,21 @@ def layers_in_flight(stage_layers: Number, after: Number, pp: Number, virtual_st
     return np.where(gpipe > 0, most, np.minimum(most, chunks)) * stage_layers / virtual_stages
 
 
+@formula("weights + gradients + optimizer + gathered + activations + logits + overhead", unit="B", source="sum of the parts")  # fmt: skip
+def total_bytes(
+    weights: Number, gradients: Number, optimizer: Number, gathered: Number, activations: Number, logits: Number,
+    overhead: Number,
+) -> Number:  # fmt: skip
+    """Memory of one GPU at its peak."""
+    return weights + gradients + optimizer + gathered + activations + logits + overhead
+
+
 def count(w: Workload, parameters: Parameters) -> Memory:
     """Memory of a workload's fullest stage."""
     first, last = _stage(w, parameters, is_first=True), _stage(w, parameters, is_first=False)
-    only = w.pp == 1
-    parts = [np.where(only | (last[-1] > first[-1]), b, a) for a, b in zip(first, last, strict=True)]
-    return Memory(*(part[()] if part.ndim == 0 else part for part in parts))
+    last_is_fuller = (w.pp == 1) | (total_bytes(**last) > total_bytes(**first))
+    parts = {name: np.where(last_is_fuller, last[name], first[name])[()] for name in first}
+    return Memory(**parts, total=total_bytes(**parts))
 
 
 def layer_saved_bytes(w: Workload) -> tuple[Number, Number, Number]:
@@ -121,8 +130,8 @@ def layer_saved_bytes(w: Workload) -> tuple[Number, Number, Number]:
     return whole, scores, w.activation_bytes * tokens * w.hidden / stream_shards
 
 
-def _stage(w: Workload, parameters: Parameters, *, is_first: bool) -> list[Number]:
-    """The fields of `Memory` for the first or the last stage (with one stage: both ends on the last)."""
+def _stage(w: Workload, parameters: Parameters, *, is_first: bool) -> dict[str, Number]:
+    """The parts of `Memory` for the first or the last stage (with one stage: both ends on the last)."""
     blocks = w.layers + w.encoder_layers
     layers = np.ceil(blocks / w.pp)
     dense_layer = (parameters.total - parameters.embedding - parameters.head - parameters.experts) / blocks
@@ -142,8 +151,10 @@ def _stage(w: Workload, parameters: Parameters, *, is_first: bool) -> list[Numbe
     tokens = w.micro_batch * w.sequence / w.cp
     logits = holds_logits * w.has_head * tokens * w.vocabulary / w.tp * LOSS_BYTES
     overhead = CONTEXT_BYTES + RESERVE_SHARE * (activations + gathered + logits)
-    parts = [weights, gradients, optimizer, gathered, activations, logits, overhead]
-    return [*parts, sum(parts)]
+    return {
+        "weights": weights, "gradients": gradients, "optimizer": optimizer, "gathered": gathered,
+        "activations": activations, "logits": logits, "overhead": overhead,
+    }  # fmt: skip
 
 
 def _states(w: Workload, dense: Number, experts: Number, shared_from: int) -> Number:

@@ -1,0 +1,1 @@
+"""What it costs: goodput, money, energy and carbon."""

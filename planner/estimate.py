@@ -1,0 +1,422 @@
+"""Plan → estimate: counting, timing and costing, composed once.
+
+`compute` is the composition on numbers or arrays; search and validation call it with arrays. `estimate` is the same on
+one plan, with every figure's derivation, band and kind.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from planner import units
+from planner.costing import energy, goodput, money
+from planner.costing.rates import Rates, price_of, rates
+from planner.counting import flops, memory, parameters
+from planner.counting.flops import Flops
+from planner.counting.memory import Memory
+from planner.counting.parameters import Parameters
+from planner.formula import Node, Number, Traced, formula, recording
+from planner.plan.check import Problem, check
+from planner.plan.file import PlanError
+from planner.plan.plan import Plan
+from planner.plan.workload import Workload, workload
+from planner.timing import step as step_timing
+from planner.timing.collectives import Network, network
+from planner.timing.device import Device, device
+from planner.timing.software import Software, software
+from planner.timing.step import Step
+
+Kind = Literal["measured", "estimated", "published", "assumed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The timing constants of a plan: the device, the links, the software."""
+
+    device: Device
+    network: Network
+    software: Software
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Everything derived, as numbers or arrays in SI units."""
+
+    parameters: Parameters
+    flops: Flops
+    memory: Memory
+    step: Step
+    fits: Number
+    steps: Number
+    tokens_per_s: Number
+    flops_per_s_per_gpu: Number
+    mfu: Number
+    mfu_causal: Number
+    hfu: Number
+    model_flops: Number
+    hardware_flops: Number
+    productive_s: Number
+    goodput: Number
+    train_time_s: Number
+    gpu_hours: Number
+    energy_kwh: Number
+    co2e_kg: Number
+    accelerators_usd: Number
+    network_usd: Number
+    exploration_usd: Number
+    storage_usd: Number
+    staff_usd: Number
+    total_usd: Number
+    power_w: Number
+
+
+@formula("D/(B·s)", unit="steps", source="definition of an optimizer step")
+def training_steps(tokens: Number, batch: Number, sequence: Number) -> Number:
+    """Optimizer steps of the whole training; the last may be partial."""
+    return tokens / (batch * sequence)
+
+
+@formula("B·s/t_step", unit="tokens/s", source="definition of throughput")
+def tokens_per_second(batch: Number, sequence: Number, step_s: Number) -> Number:
+    """Tokens that the whole cluster trains on in a second."""
+    return batch * sequence / step_s
+
+
+@formula("FLOPs_step/(t_step·GPUs)", unit="FLOP/s", source="PaLM (arXiv 2204.02311) appendix B")
+def flops_per_gpu(step_flops: Number, step_s: Number, gpus: Number) -> Number:
+    """FLOP/s that one GPU delivers."""
+    return step_flops / (step_s * gpus)
+
+
+@formula("FLOP/s/peak", unit="fraction", source="PaLM (arXiv 2204.02311) appendix B")
+def utilization(flops_per_s: Number, peak: Number) -> Number:
+    """Share of the dense peak that is delivered: MFU of model FLOPs, HFU of hardware FLOPs."""
+    return flops_per_s / peak
+
+
+@formula("steps·t_step", unit="s", source="definition")
+def productive_time(steps: Number, step_s: Number) -> Number:
+    """Time of all steps without a failure or a checkpoint."""
+    return steps * step_s
+
+
+@formula("productive/goodput", unit="s", source="definition of goodput")
+def wall_time(productive_s: Number, goodput: Number) -> Number:
+    """Time on the calendar."""
+    return productive_s / goodput
+
+
+@formula("FLOPs_step·steps", unit="FLOP", source="definition")
+def whole_training(step_flops: Number, steps: Number) -> Number:
+    """FLOPs of the whole training."""
+    return step_flops * steps
+
+
+@formula("TDP·share", unit="W", source="board power limit × mean share drawn")
+def board_power_w(tdp_w: Number, share: Number) -> Number:
+    """Mean power of one board."""
+    return tdp_w * share
+
+
+def compute(w: Workload, machine: Machine, terms: Rates) -> Outcome:
+    """Every number of a workload. Floats for one plan, arrays for many: the same code."""
+    counted = parameters.count(w)
+    work, held = flops.count(w), memory.count(w, counted)
+    step = step_timing.count(w, counted, machine.device, machine.network, machine.software)
+    steps = training_steps(w.tokens, w.batch, w.sequence)
+    mean_time = goodput.mean_time_between_failures_s(terms.failures_per_node_day, terms.nodes)
+    useful = goodput.goodput(terms.checkpoint_s, mean_time, terms.restart_s, terms.other_losses)
+    productive = productive_time(steps, step.total)
+    wall = wall_time(productive, useful)
+    hours = money.gpu_hours(w.gpus, wall)
+    delivered = flops_per_gpu(work.step_full, step.total, w.gpus)
+    hardware = utilization(flops_per_gpu(work.step_hardware, step.total, w.gpus), terms.peak_flops)
+    share = np.where(np.isnan(terms.power_share), energy.power_share(hardware), terms.power_share)[()]
+    power = board_power_w(terms.tdp_w, share)
+    kwh = energy.energy_kwh(hours, power, terms.server_overhead, terms.pue)
+    rent = money.accelerators_usd(hours, terms.usd_per_gpu_hour)
+    links = money.network_usd(rent, terms.network_premium)
+    trials = money.exploration_usd(rent, links, terms.exploration)
+    checkpoint_bytes = counted.total * (w.weight_bytes + w.optimizer_bytes)
+    storage = money.storage_usd(
+        checkpoint_bytes, terms.checkpoints_kept, w.tokens * terms.data_bytes_per_token,
+        terms.storage_usd_per_tb_month, wall,
+    )  # fmt: skip
+    return Outcome(
+        parameters=counted, flops=work, memory=held, step=step, fits=held.total <= terms.memory_bytes, steps=steps,
+        tokens_per_s=tokens_per_second(w.batch, w.sequence, step.total), flops_per_s_per_gpu=delivered,
+        mfu=utilization(delivered, terms.peak_flops),
+        mfu_causal=utilization(flops_per_gpu(work.step_causal, step.total, w.gpus), terms.peak_flops), hfu=hardware,
+        model_flops=whole_training(work.step_full, steps), hardware_flops=whole_training(work.step_hardware, steps),
+        productive_s=productive, goodput=useful, train_time_s=wall, gpu_hours=hours, energy_kwh=kwh,
+        co2e_kg=energy.co2e_kg(kwh, terms.kg_per_kwh), accelerators_usd=rent, network_usd=links,
+        exploration_usd=trials, storage_usd=storage, staff_usd=terms.staff_usd,
+        total_usd=money.total_usd(rent, links, trials, storage, terms.staff_usd), power_w=power,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of an estimate, with everything a reader may ask of it."""
+
+    key: str
+    label: str
+    value: float
+    unit: str
+    low: float | None
+    high: float | None
+    kind: Kind
+    formula: str
+    source: str
+    node: Node | None
+
+    @property
+    def section(self) -> str:
+        """The part of the report it stands in: work, memory, time, money or energy."""
+        return self.key.partition(".")[0]
+
+    @property
+    def text(self) -> str:
+        """The value as the screen shows it."""
+        return units.show(self.value, self.unit)
+
+    @property
+    def band_text(self) -> str:
+        """The 80 % band as the screen shows it, empty for exact counts."""
+        if self.low is None or self.high is None or math.isnan(self.value):
+            return ""
+        return f"{units.show(self.low, self.unit)} – {units.show(self.high, self.unit)}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A plan with everything derived from it."""
+
+    plan: Plan
+    outcome: Outcome
+    machine: Machine
+    figures: dict[str, Figure]
+    problems: list[Problem]
+
+    @property
+    def fits(self) -> bool:
+        """The fullest GPU's memory is large enough."""
+        return bool(self.outcome.fits)
+
+    def parts(self, section: str) -> list[Figure]:
+        """The parts that add up to a section's total: of memory, of a step's time, of the money."""
+        return [self.figures[key] for key in _PARTS[section]]
+
+    @property
+    def memory_parts(self) -> list[Figure]:
+        """What fills the fullest GPU's memory."""
+        return self.parts("memory")
+
+    @property
+    def time_parts(self) -> list[Figure]:
+        """What a step's time is spent on."""
+        return self.parts("time")
+
+    @property
+    def money_parts(self) -> list[Figure]:
+        """What the money is spent on."""
+        return self.parts("money")
+
+    @cached_property
+    def limiter(self) -> str:
+        """What the step's time mostly waits for."""
+        step = self.outcome.step
+        shares = {
+            "compute": step.forward + step.backward + step.recompute + step.head,
+            "tensor-parallel communication": step.tensor,
+            "context-parallel communication": step.context,
+            "expert communication": step.experts,
+            "sharded weights' communication": step.sharding,
+            "the pipeline": step.pipeline + step.bubble,
+            "gradient communication": step.gradients,
+            "the optimizer": step.optimizer,
+            "the host": step.host,
+        }
+        return max(shares, key=lambda name: float(shares[name]))
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: does it fit, how long, how much, what limits it."""
+        cluster = self.plan.cluster
+        where = f"{cluster.gpus:,} × {cluster.accelerator.name}"
+        memory_figure = self.figures["memory.total"]
+        fits = f"Fits on {where}" if self.fits else (
+            f"Does not fit on {where}: needs {memory_figure.text} of {units.show(cluster.accelerator.memory_bytes, 'B')} a GPU"
+        )  # fmt: skip
+        time_figure, cost = self.figures["time.training"], self.figures["money.total"]
+        dollars = "price unknown" if math.isnan(cost.value) else f"{cost.text} ({cost.band_text})"
+        return f"{fits}; {time_figure.text}, {dollars}, limited by {self.limiter}"
+
+    @property
+    def kernel_source(self) -> str:
+        """Where the kernels' times come from: measured, interpolated, carried or specification."""
+        return str(self.machine.device.source)
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The object that `estimate --json` prints: plain SI numbers, NaN as None."""
+        o = self.outcome
+        headline = {name: f"{key}" for name, key in _JSON_BANDS.items()}
+        data = {
+            "plan": self.plan.name, "parameters": int(o.parameters.total), "active_parameters": int(o.parameters.active),
+            "model_flops": float(o.model_flops), "model_flops_causal": float(o.flops.step_causal * o.steps),
+            "hardware_flops": float(o.hardware_flops), "step_time_s": float(o.step.total),
+            "tokens_per_s": float(o.tokens_per_s), "tokens_per_s_per_gpu": float(o.tokens_per_s / self.plan.cluster.gpus),
+            "flops_per_s_per_gpu": float(o.flops_per_s_per_gpu), "mfu": float(o.mfu), "mfu_causal": float(o.mfu_causal),
+            "hfu": float(o.hfu), "step_time_parts_s": _fields(o.step), "memory_bytes": _fields(o.memory),
+            "fits": self.fits, "steps": float(o.steps), "productive_time_s": float(o.productive_s),
+            "goodput": float(o.goodput), "train_time_s": float(o.train_time_s), "gpu_hours": float(o.gpu_hours),
+            "gpus": self.plan.cluster.gpus, "energy_kwh": float(o.energy_kwh), "co2e_kg": float(o.co2e_kg),
+            "cost_usd": {
+                "total": float(o.total_usd), "accelerators": float(o.accelerators_usd), "network": float(o.network_usd),
+                "exploration": float(o.exploration_usd), "storage": float(o.storage_usd), "staff": float(o.staff_usd),
+            },
+            "kernel_source": self.kernel_source, "kernel_basis": self.machine.device.basis, "verdict": self.verdict,
+            "bands": {name: [self.figures[key].low, self.figures[key].high] for name, key in headline.items()},
+            "warnings": [str(problem) for problem in self.problems],
+        }  # fmt: skip
+        return _without_nan(data)
+
+
+def estimate(plan: Plan) -> Estimate:
+    """Everything derived from a plan. Raises `PlanError` with every mistake when the plan contradicts itself."""
+    problems = check(plan)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise PlanError("plan", [(p.path, p.message + (f"; {p.suggestion}" if p.suggestion else "")) for p in errors])
+    from planner.timing.band import relative_band
+
+    parts = machine(plan)
+    with recording():
+        outcome = compute(workload(plan), parts, rates(plan))
+    figures = _figures(plan, outcome, relative_band(parts.device, plan))
+    if not outcome.fits:
+        problems.append(_too_large(plan, outcome))
+    if math.isnan(outcome.total_usd):  # type: ignore[arg-type]
+        problems.append(Problem("prices.usd_per_gpu_hour", "warning", price_of(plan)[1], "fill it in"))
+    return Estimate(plan, outcome, parts, figures, problems)
+
+
+def machine(plan: Plan) -> Machine:
+    """The timing constants that a plan's names stand for."""
+    return Machine(
+        device=device(plan.cluster.accelerator, plan.recipe.precision), network=network(plan.cluster),
+        software=software(plan.recipe.framework),
+    )  # fmt: skip
+
+
+def _too_large(plan: Plan, outcome: Outcome) -> Problem:
+    needed, there = float(outcome.memory.total), plan.cluster.accelerator.memory_bytes
+    return Problem(
+        "layout", "warning", f"needs {units.show(needed, 'B')} on the fullest GPU, which has {units.show(there, 'B')}",
+        "shard more (tensor, pipeline, ZeRO), recompute, or take a smaller micro-batch",
+    )  # fmt: skip
+
+
+_JSON_BANDS = {
+    "step_time_s": "time.step", "tokens_per_s": "time.tokens_per_s", "mfu": "time.mfu", "hfu": "time.hfu",
+    "train_time_s": "time.training", "gpu_hours": "time.gpu_hours", "energy_kwh": "energy.energy",
+    "co2e_kg": "energy.co2e", "cost_usd": "money.total", "memory_bytes": "memory.total",
+}  # fmt: skip
+
+_MEMORY = {
+    "weights": "Weights", "gradients": "Gradients", "optimizer": "Optimizer states", "gathered": "Gathered layers",
+    "activations": "Activations", "logits": "Logits and loss", "overhead": "Context, buffers, reserve",
+}  # fmt: skip
+_TIME = {
+    "forward": "Forward", "backward": "Backward", "recompute": "Recompute", "head": "Head and loss",
+    "tensor": "Tensor parallel", "context": "Context parallel", "experts": "Expert exchange",
+    "sharding": "Sharded weights", "pipeline": "Stage to stage", "bubble": "Pipeline bubble",
+    "gradients": "Gradient reduction", "optimizer": "Optimizer", "host": "Host",
+}  # fmt: skip
+_MONEY = {
+    "accelerators_usd": "Accelerators", "network_usd": "Network premium", "exploration_usd": "Exploration",
+    "storage_usd": "Storage", "staff_usd": "Staff",
+}  # fmt: skip
+_PARTS = {
+    "memory": [f"memory.{name}" for name in _MEMORY], "time": [f"time.part.{name}" for name in _TIME],
+    "money": [f"money.{name.removesuffix('_usd')}" for name in _MONEY],
+}  # fmt: skip
+
+
+def _figures(plan: Plan, o: Outcome, band: tuple[float, float]) -> dict[str, Figure]:
+    """Every figure in display order. `band`: factors of the time's 80 % interval."""
+    rows: list[Figure] = []
+
+    def add(key: str, label: str, value: Any, unit: str, spread: str = "", kind: Kind = "estimated") -> None:
+        rows.append(_figure(key, label, value, unit, _interval(float(value), spread, band), kind))
+
+    add("work.parameters", "Parameters", o.parameters.total, "parameters")
+    if plan.model.is_mixture:
+        add("work.active_parameters", "Active parameters", o.parameters.active, "parameters")
+    for name, label in (("embedding", "Embedding"), ("attention", "Attention"), ("feed_forward", "Feed-forward"),
+                        ("experts", "Experts"), ("router", "Router"), ("norms", "Norms"), ("head", "Head")):  # fmt: skip
+        add(f"work.parameters.{name}", label, getattr(o.parameters, name), "parameters")
+    add("work.model_flops", "Model FLOPs (full attention)", o.model_flops, "FLOP")
+    add("work.model_flops_causal", "Model FLOPs (causal attention)", whole_training(o.flops.step_causal, o.steps), "FLOP")
+    add("work.hardware_flops", "Hardware FLOPs", o.hardware_flops, "FLOP")
+    add("work.rule_of_thumb", "6·N·D", flops.rule_of_thumb_flops(o.parameters.active, plan.recipe.tokens), "FLOP")
+    add("work.steps", "Optimizer steps", o.steps, "")
+    add("memory.total", "Memory of the fullest GPU", o.memory.total, "B", "memory")
+    for name, label in _MEMORY.items():
+        add(f"memory.{name}", label, getattr(o.memory, name), "B", "memory" if name in ("activations", "overhead") else "")
+    add("time.step", "Step time", o.step.total, "s", "time")
+    for name, label in _TIME.items():
+        add(f"time.part.{name}", label, getattr(o.step, name), "s")
+    add("time.tokens_per_s", "Throughput", o.tokens_per_s, "tokens/s", "rate")
+    add("time.tokens_per_s_per_gpu", "Throughput a GPU", o.tokens_per_s / plan.cluster.gpus, "tokens/s", "rate")
+    add("time.flops_per_gpu", "Model FLOP/s a GPU", o.flops_per_s_per_gpu, "FLOP/s", "rate")
+    add("time.mfu", "MFU (full attention)", o.mfu, "fraction", "rate")
+    add("time.mfu_causal", "MFU (causal attention)", o.mfu_causal, "fraction", "rate")
+    add("time.hfu", "HFU", o.hfu, "fraction", "rate")
+    add("time.productive", "Productive time", o.productive_s, "s", "time")
+    add("time.goodput", "Goodput", o.goodput, "fraction", kind="assumed")
+    add("time.training", "Training time", o.train_time_s, "s", "time")
+    add("time.gpu_hours", "GPU-hours", o.gpu_hours, "GPU-hours", "time")
+    add("money.total", "Cost", o.total_usd, "USD", "time")
+    for name, label in _MONEY.items():
+        spread = "" if name == "staff_usd" else "time"
+        add(f"money.{name.removesuffix('_usd')}", label, getattr(o, name), "USD", spread, "assumed" if name == "staff_usd" else "estimated")  # fmt: skip
+    add("energy.power", "Mean board power", o.power_w, "W", kind="assumed")
+    add("energy.energy", "Energy", o.energy_kwh, "kWh", "time")
+    add("energy.co2e", "CO2e", o.co2e_kg, "kg", "time")
+    return {figure.key: figure for figure in rows}
+
+
+def _interval(value: float, spread: str, band: tuple[float, float]) -> tuple[float | None, float | None]:
+    low, high = band
+    if spread == "time":
+        return value * low, value * high
+    if spread == "rate":
+        return value / high, value / low
+    if spread == "memory":
+        return value * 0.93, value * 1.07
+    return None, None
+
+
+def _figure(key: str, label: str, value: Any, unit: str, interval: tuple[float | None, float | None], kind: Kind) -> Figure:
+    node = value.node if isinstance(value, Traced) else None
+    expression = node.expression if node else ""
+    return Figure(key, label, float(value), unit, *interval, kind, expression, node.source if node else "", node)
+
+
+def _fields(part: Any) -> dict[str, float]:
+    return {name: float(getattr(part, name)) for name in type(part).__slots__}
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

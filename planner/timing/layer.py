@@ -1,0 +1,170 @@
+"""One layer's time on one rank for one micro-batch: products, attention, streaming kernels, collectives.
+
+The sizes follow the layout: tokens T = b·s/c, widths over the tensor-parallel group, streams over it too with sequence
+parallelism. Times are seconds; every function takes numbers or arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.counting.parameters import attention_parameters, feed_forward_parameters
+from planner.formula import Number, formula
+from planner.plan.workload import Workload
+from planner.timing import collectives, kernels
+from planner.timing.collectives import Network
+from planner.timing.device import Device
+from planner.timing.software import Software
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTime:
+    """Seconds of one layer, one micro-batch, one rank; `forward` and `backward` leave the collectives out."""
+
+    forward: Number
+    backward: Number
+    recompute: Number
+    tensor: Number
+    """Tensor-parallel collectives, forward, backward and recomputed, as far as they show."""
+    context: Number
+    experts: Number
+    gather: Number
+    """ZeRO-3: weights gathered and gradients scattered, as far as they show."""
+
+
+@formula("max(Σ kernels, host)", unit="s", source="the host issues a layer's kernels one after the other; a GPU that is faster waits for it")  # fmt: skip
+def no_faster_than_host(kernels_s: Number, host_s: Number) -> Number:
+    """A layer's time on the GPU, or the time its launches take where that is longer."""
+    return np.maximum(kernels_s, host_s)
+
+
+@formula("T·bytes·passes·(10·h/t_s + (2·(a + k)·d + (n + 1)·f)/t)", unit="B", source="reads and writes of two norms (4 h), two residuals (6 h), rotary ((a + k)·d in and out), the activation (n·f)")  # fmt: skip
+def streamed_bytes(
+    tokens: Number, hidden: Number, heads: Number, kv_heads: Number, head_dim: Number, ffn: Number, matrices: Number,
+    tp: Number, stream_shards: Number, element_bytes: Number, passes: Number,
+) -> Number:  # fmt: skip
+    """Bytes that a layer's streaming kernels move in forward; backward moves about twice that."""
+    stream = 10 * hidden / stream_shards
+    return tokens * element_bytes * passes * (stream + (2 * (heads + kv_heads) * head_dim + matrices * ffn) / tp)
+
+
+@formula("max(0, comm − overlap·compute)", unit="s", source="a collective on its own stream hides behind compute that does not need it")  # fmt: skip
+def exposed(comm_s: Number, overlap: Number, compute_s: Number) -> Number:
+    """What of a collective still shows behind the compute that runs beside it."""
+    return np.maximum(0.0, comm_s - overlap * compute_s)
+
+
+def products(w: Workload, device: Device, software: Software, direction: str) -> Number:
+    """The layer's matrix products in one direction: query/key/value, output, feed-forward in and out, experts."""
+    tokens = w.micro_batch * w.sequence / w.cp
+    attention_blocks = 1 + (w.encoder_layers > 0) * w.layers / (w.layers + w.encoder_layers)
+    mixture = (w.layers - w.dense_layers) / (w.layers + w.encoder_layers)
+
+    def time(n: Number, k: Number, m: Number = tokens, groups: Number = 1.0) -> Number:
+        return kernels.matmul_s(device, m, n, k, direction=direction, groups=groups)
+
+    kv_wide = 2 * np.maximum(w.kv_heads, w.tp) * w.head_dim
+    attention = time((w.heads * w.head_dim + kv_wide) / w.tp, w.hidden) + time(w.hidden, w.heads * w.head_dim / w.tp)
+    dense = time((w.ffn_matrices - 1) * w.ffn / w.tp, w.hidden) + time(w.hidden, w.ffn / w.tp)
+    total = attention * attention_blocks + dense * (1 - mixture)
+    if np.any(np.asarray(w.experts) > 0):
+        local = np.maximum(1.0, w.experts / w.ep)
+        routed = tokens * w.experts_per_token * software.expert_imbalance / local
+        width = w.expert_ffn / w.tp
+        routed_time = time((w.ffn_matrices - 1) * width, w.hidden, routed, local) + time(w.hidden, width, routed, local)
+        shared = w.shared_experts * w.expert_ffn / w.tp
+        shared_time = time((w.ffn_matrices - 1) * shared, w.hidden) + time(w.hidden, np.maximum(shared, 1.0))
+        total = total + mixture * (routed_time + np.where(w.shared_experts > 0, shared_time, 0.0))
+    return total * software.matmul_slowdown
+
+
+def attention(w: Workload, device: Device, direction: str) -> Number:
+    """The layer's attention cores in one direction."""
+    keys = w.sequence
+    queries = w.sequence / w.cp
+    sizes = (w.micro_batch, w.heads / w.tp, np.maximum(1.0, w.kv_heads / w.tp), queries, keys, w.head_dim)
+    flash = kernels.attention_s(device, *sizes, causal=w.causal, kernel="flash", direction=direction)
+    if np.all(np.asarray(w.flash) > 0):
+        time = flash
+    else:
+        unfused = kernels.attention_s(device, *sizes, causal=w.causal, kernel="unfused", direction=direction)
+        time = np.where(w.flash > 0, flash, unfused)[()]
+    return time * (1 + (w.encoder_layers > 0) * w.layers / (w.layers + w.encoder_layers))
+
+
+def count(w: Workload, device: Device, network: Network, software: Software) -> LayerTime:
+    """One layer's time."""
+    tokens = w.micro_batch * w.sequence / w.cp
+    stream_shards = np.where(w.sequence_parallel > 0, w.tp, 1.0)[()]
+    ffn = np.where(w.experts > 0, w.expert_ffn * (w.experts_per_token + w.shared_experts), w.ffn)[()]
+    moved = streamed_bytes(
+        tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, ffn, w.ffn_matrices, w.tp, stream_shards,
+        w.activation_bytes, software.elementwise_passes,
+    )  # fmt: skip
+    core_forward = attention(w, device, "forward")
+    forward = products(w, device, software, "forward") + core_forward + kernels.memory_bound_s(device, moved)
+    forward = no_faster_than_host(forward, software.host_s_per_layer)
+    backward = (
+        products(w, device, software, "input_gradient") + products(w, device, software, "weight_gradient")
+        + attention(w, device, "backward") + kernels.memory_bound_s(device, 2 * moved)
+    )  # fmt: skip
+    backward = no_faster_than_host(backward, software.host_s_per_layer * 1.5)
+    recompute = w.recompute_share * (w.recompute_full * forward + w.recompute_selective * (1 - w.flash) * core_forward)
+    return LayerTime(
+        forward, backward, recompute, _tensor(w, network, software), _context(w, network, core_forward),
+        _experts(w, network, software), _gather(w, network, software, forward, backward),
+    )  # fmt: skip
+
+
+def _ranks_per_node(w: Workload, ranks: Number, stride: Number) -> Number:
+    """Ranks of a group that share a node, the group's neighbours `stride` GPUs apart."""
+    return np.clip(w.gpus_per_node / stride, 1.0, ranks)
+
+
+def _tensor(w: Workload, network: Network, software: Software) -> Number:
+    """Two all-reduces forward and two backward (or an all-gather and a reduce-scatter each, of the same traffic), one
+    more pair where forward is recomputed."""
+    tokens = w.micro_batch * w.sequence / w.cp
+    buffer = tokens * w.hidden * w.activation_bytes
+    inside = _ranks_per_node(w, w.tp, 1.0)
+    reduce_all = collectives.all_reduce_s(network, buffer, w.tp, inside)
+    gather = collectives.all_gather_s(network, buffer, w.tp, inside)
+    scatter = collectives.reduce_scatter_s(network, buffer, w.tp, inside)
+    pairs = 4 + 2 * w.recompute_full * w.recompute_share
+    once_more = w.sequence_parallel * 2 * gather  # backward gathers each product's input again
+    return (pairs * np.where(w.sequence_parallel > 0, gather + scatter, reduce_all) + once_more)[()] * (
+        1 - software.tensor_overlap
+    )
+
+
+def _context(w: Workload, network: Network, core_forward: Number) -> Number:
+    """Keys and values passed around the ring, hidden behind the attention cores: once forward, twice backward."""
+    keys_values = 2 * w.micro_batch * w.sequence * np.maximum(1.0, w.kv_heads / w.tp) * w.head_dim * w.activation_bytes
+    ring = collectives.all_gather_s(network, keys_values, w.cp, _ranks_per_node(w, w.cp, w.tp))
+    return exposed(ring, 1.0, core_forward) + exposed(2 * ring, 1.0, 2 * core_forward)
+
+
+def _experts(w: Workload, network: Network, software: Software) -> Number:
+    """Two all-to-alls forward (dispatch, combine), two backward, over the expert-parallel group."""
+    buffer = w.micro_batch * w.sequence / w.cp * w.experts_per_token * w.hidden * w.activation_bytes
+    buffer = buffer / np.where(w.sequence_parallel > 0, w.tp, 1.0)
+    once = collectives.all_to_all_s(network, buffer, w.ep, _ranks_per_node(w, w.ep, w.tp))
+    mixture = (w.layers - w.dense_layers) / (w.layers + w.encoder_layers)
+    return 4 * once * mixture * (1 - software.expert_overlap)
+
+
+def _gather(w: Workload, network: Network, software: Software, forward: Number, backward: Number) -> Number:
+    """ZeRO-3: weights all-gathered for forward and again for backward, gradients reduce-scattered, each hidden behind
+    a neighbouring layer's compute."""
+    layer = attention_parameters(w.hidden, w.heads, w.kv_heads, w.head_dim) + np.where(
+        w.experts > 0,
+        feed_forward_parameters(w.hidden, w.expert_ffn, w.ffn_matrices) * (w.experts / w.ep + w.shared_experts),
+        feed_forward_parameters(w.hidden, w.ffn, w.ffn_matrices),
+    )
+    inside = _ranks_per_node(w, w.zero_group, w.tp)
+    weights = collectives.all_gather_s(network, layer / w.tp * w.weight_bytes, w.zero_group, inside)
+    gradients = collectives.reduce_scatter_s(network, layer / w.tp * w.weight_bytes, w.zero_group, inside)
+    again = exposed(weights + gradients, software.gather_overlap, backward + w.recompute_full * forward)
+    return (w.zero_stage >= 3) * (exposed(weights, software.gather_overlap, forward) + again)

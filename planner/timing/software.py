@@ -1,0 +1,58 @@
+"""A software generation as numbers: what its kernels fuse, what its host costs, what it overlaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner import library
+from planner.errors import InputError
+from planner.formula import Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """Constants of one software generation (`profiles/frameworks/`), fitted on the open runs or assumed, as its file
+    says. Numbers or arrays."""
+
+    matmul_slowdown: Number
+    """Time of a product in training over the same product measured alone."""
+    elementwise_passes: Number
+    """Memory traffic of norms, activations, residuals over that of fully fused kernels."""
+    host_s_per_layer: Number
+    """Host time to launch one layer's forward; a layer cannot be faster."""
+    host_s_per_step: Number
+    """Time of a step outside the layers: data, loss scaling, clipping's synchronization, logging."""
+    data_overlap: Number
+    """Share of a backward pass that hides the gradients' reduction."""
+    gather_overlap: Number
+    """Share of a layer's compute that hides the next layer's gathered weights (ZeRO-3)."""
+    tensor_overlap: Number
+    """Share of the tensor-parallel collectives hidden behind the products."""
+    expert_overlap: Number
+    """Share of the experts' all-to-all hidden."""
+    expert_imbalance: Number
+    """Tokens of the busiest expert rank over the mean."""
+
+
+NAMES = tuple(field.name for field in fields(Software))
+
+
+@cache
+def software(name: str) -> Software:
+    """The constants of a software generation by name."""
+    data: dict[str, Any] = library.read("frameworks", name)
+    missing = [key for key in NAMES if not isinstance(data.get(key), int | float)]
+    if missing:
+        raise InputError(f"software {name!r}: {', '.join(missing)} missing from its file")
+    return Software(**{key: float(data[key]) for key in NAMES})
+
+
+def gather(kinds: Sequence[Software], index: NDArray[np.intp]) -> Software:
+    """One array a constant, row i of software `kinds[index[i]]`."""
+    return Software(**{key: np.array([getattr(kind, key) for kind in kinds])[index] for key in NAMES})

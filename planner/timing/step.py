@@ -1,0 +1,148 @@
+"""One optimizer step: the pipeline of micro-batches, gradients over data-parallel ranks, the optimizer, the host.
+
+The slowest stage works through its micro-batches; what the other stages need to fill and drain is the bubble. The
+parts of `Step` are seconds of the critical path and add up to `total`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.counting.parameters import Parameters
+from planner.formula import Number, formula
+from planner.plan.workload import Workload
+from planner.timing import collectives, kernels
+from planner.timing.collectives import Network
+from planner.timing.device import Device
+from planner.timing.layer import LayerTime, _ranks_per_node, exposed
+from planner.timing.layer import count as layer_time
+from planner.timing.software import Software
+
+NARAYANAN = "Narayanan 2021 (arXiv 2104.04473) §2.2"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Seconds of one step by part, on the critical path."""
+
+    forward: Number
+    backward: Number
+    recompute: Number
+    head: Number
+    tensor: Number
+    context: Number
+    experts: Number
+    sharding: Number
+    pipeline: Number
+    """Activations and their gradients sent between stages."""
+    bubble: Number
+    gradients: Number
+    """Reduction of gradients over data-parallel ranks (and ZeRO's gather of weights), as far as it shows."""
+    optimizer: Number
+    host: Number
+    total: Number
+
+
+@formula("m · L/p · t_layer", unit="s", source="one part of a layer, over the slowest stage's layers and all micro-batches")
+def over_the_step(layer_s: Number, stage_layers: Number, micro_batches: Number) -> Number:
+    """A part of a layer's time, summed over a stage's layers and a step's micro-batches."""
+    return layer_s * stage_layers * micro_batches
+
+
+@formula("(Σ stages − slowest)/v", unit="s", source=NARAYANAN)
+def bubble_s(all_stages_s: Number, slowest_s: Number, virtual_stages: Number) -> Number:
+    """Fill and drain of the pipeline: one micro-batch through the other stages, (p − 1)/v of a stage's time when the
+    stages are equal."""
+    return np.maximum(0.0, all_stages_s - slowest_s) / virtual_stages
+
+
+@formula("forward + backward + recompute + head + tensor + context + experts + sharding + pipeline + bubble + gradients + optimizer + host", unit="s", source="sum of the critical path's parts")  # fmt: skip
+def step_s(
+    forward: Number, backward: Number, recompute: Number, head: Number, tensor: Number, context: Number,
+    experts: Number, sharding: Number, pipeline: Number, bubble: Number, gradients: Number, optimizer: Number,
+    host: Number,
+) -> Number:  # fmt: skip
+    """Time of one optimizer step."""
+    compute = forward + backward + recompute + head
+    return compute + tensor + context + experts + sharding + pipeline + bubble + gradients + optimizer + host
+
+
+def count(w: Workload, parameters: Parameters, device: Device, network: Network, software: Software) -> Step:
+    """One step's time by part."""
+    layer = layer_time(w, device, network, software)
+    blocks = w.layers + w.encoder_layers
+    stage_layers = np.ceil(blocks / w.pp)
+    m = w.micro_batches
+    head = head_s(w, device, software)
+    each = layer.forward + layer.backward + layer.recompute + layer.tensor + layer.context + layer.experts + layer.gather
+    last_layers = blocks - (w.pp - 1) * np.floor(blocks / w.pp)
+    slowest = np.maximum(stage_layers * each, np.minimum(last_layers, stage_layers) * each + head)
+    head_shows = slowest - stage_layers * each
+    parts = {
+        name: over_the_step(getattr(layer, name), stage_layers, m)
+        for name in ("forward", "backward", "recompute", "tensor", "context", "experts")
+    }
+    parts["sharding"] = over_the_step(layer.gather, stage_layers, m)
+    parts["head"] = head_shows * m
+    parts["pipeline"] = _pipeline(w, network) * m
+    parts["bubble"] = bubble_s(blocks * each + head, slowest, w.virtual_stages) * np.where(w.pp > 1, 1.0, 0.0)
+    parts["gradients"] = _gradients(w, parameters, network, software, layer, stage_layers)
+    parts["optimizer"] = optimizer_s(w, parameters, device)
+    parts["host"] = software.host_s_per_step + 0.0 * w.tp
+    return Step(**parts, total=step_s(**parts))
+
+
+def head_s(w: Workload, device: Device, software: Software) -> Number:
+    """Embedding, head and loss, forward and backward, one micro-batch: three products and passes over the logits."""
+    tokens = w.micro_batch * w.sequence / w.cp
+    wide = w.vocabulary / w.tp
+    time = sum(
+        kernels.matmul_s(device, tokens, wide, w.hidden, direction=direction)
+        for direction in ("forward", "input_gradient", "weight_gradient")
+    )
+    passes = kernels.memory_bound_s(device, tokens * wide * 20.0) + kernels.memory_bound_s(
+        device, tokens * w.hidden * w.activation_bytes * 6
+    )
+    return w.has_head * time * software.matmul_slowdown + passes
+
+
+def _pipeline(w: Workload, network: Network) -> Number:
+    """A stage receives and sends once forward and once backward for each micro-batch and chunk."""
+    buffer = w.micro_batch * w.sequence / w.cp * w.hidden * w.activation_bytes
+    buffer = buffer / np.where(w.sequence_parallel > 0, w.tp, 1.0)
+    crosses = w.tp * w.cp * w.dp >= w.gpus_per_node
+    once = collectives.send_s(network, buffer, crosses)
+    return np.where(w.pp > 1, 2 * once * w.virtual_stages, 0.0)[()]
+
+
+def _gradients(
+    w: Workload, parameters: Parameters, network: Network, software: Software, layer: LayerTime, stage_layers: Number
+) -> Number:
+    """Data-parallel reduction: all-reduce, or reduce-scatter and all-gather of the same size under ZeRO-1 and 2;
+    hidden behind the last micro-batch's backward and (the gather) the next step's first forward."""
+    ranks = w.dp * w.cp
+    inside = _ranks_per_node(w, ranks, w.tp)
+    local = (parameters.total - parameters.experts) / w.tp / w.pp + parameters.experts / (w.tp * w.pp * w.ep)
+    whole = collectives.all_reduce_s(network, local * w.gradient_bytes, ranks, inside)
+    scatter = collectives.reduce_scatter_s(network, local * w.gradient_bytes, ranks, inside)
+    gather = collectives.all_gather_s(network, local * w.weight_bytes, ranks, inside)
+    backward, forward = layer.backward * stage_layers, layer.forward * stage_layers
+    replicated = exposed(whole, software.data_overlap, backward)
+    sharded = exposed(scatter, software.data_overlap, backward) + exposed(gather, software.data_overlap, forward)
+    return np.where(w.zero_stage >= 3, 0.0, np.where(w.zero_stage >= 1, sharded, replicated))[()]
+
+
+@formula("bytes·P/(shards)/bandwidth", unit="s", source="the optimizer reads gradient, states and master weights once and writes states and weights")  # fmt: skip
+def _touched_bytes(parameters: Number, shards: Number, state_bytes: Number, gradient_bytes: Number, weight_bytes: Number) -> Number:  # fmt: skip
+    return parameters / shards * (2 * state_bytes + 2 * gradient_bytes + weight_bytes)
+
+
+def optimizer_s(w: Workload, parameters: Parameters, device: Device) -> Number:
+    """The optimizer's update: bound by memory."""
+    group = np.where(w.zero_stage >= 1, w.zero_group, 1.0)
+    local = (parameters.total - parameters.experts) / w.tp / w.pp + parameters.experts / (w.tp * w.pp * w.ep)
+    return kernels.memory_bound_s(
+        device, _touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
+    )
