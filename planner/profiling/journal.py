@@ -1,0 +1,112 @@
+"""The partial file beside a profile being measured: one JSON line a row, on the disk before the next row begins.
+
+A run that is killed leaves it behind; the next run into the same file takes its rows over, and `recover` turns it into
+a profile marked incomplete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from planner.errors import InputError
+from planner.plan.file import write_atomically
+from planner.timing.profile import Profile, Row, from_data, summarize
+
+
+def partial_path(out: Path) -> Path:
+    """Where the rows are kept until the profile `out` is whole."""
+    return out.with_name(f"{out.name}.partial.jsonl")
+
+
+class Journal:
+    """An append-only partial file. `rows` are those that an earlier, killed run of the same kind left."""
+
+    def __init__(self, path: Path, head: dict[str, Any]) -> None:
+        """head: the profile's content without rows. Raises `InputError` when the place cannot be written."""
+        self.path = path
+        self.rows: list[Row] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            old_head, old_rows = _read(path)
+            if old_head is not None and _identity(old_head) == _identity(head):
+                self.rows = old_rows
+            elif path.exists():  # another device's or model's: not ours to lose
+                path.replace(path.with_name(f"{path.name}.old"))
+            rows = [row.model_dump(mode="json", exclude_defaults=True) for row in self.rows]
+            write_atomically(path, "".join(_line(data) for data in (head, *rows)))
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"{path.parent}: cannot be written ({error.strerror or error}); choose another --out"
+            ) from None
+
+    def add(self, row: Row) -> None:
+        """Make a row durable. Raises `InputError` when the disk refuses."""
+        try:
+            self._file.write(_line(row.model_dump(mode="json", exclude_defaults=True)))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be written ({error.strerror or error}); choose another --out"
+            ) from None
+
+    def close(self, *, remove: bool) -> None:
+        """End it; `remove` once its rows are in the profile file."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+            if remove:
+                self.path.unlink(missing_ok=True)
+
+
+def recover(path: Path) -> Profile:
+    """The profile, marked incomplete, in a killed run's partial file. Raises `InputError` when it holds none."""
+    try:
+        head, rows = _read(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if head is None:
+        raise InputError(f"{path}: not a partial profile")
+    profile = from_data(head, str(path))
+    return profile.model_copy(
+        update={
+            "rows": tuple(rows),
+            "summary": summarize(rows),
+            "complete": False,
+            "incomplete_because": "interrupted",
+        }
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
+    """Head and whole rows; a line torn by the kill is left out."""
+    if not path.exists():
+        return None, []
+    head: dict[str, Any] | None = None
+    rows = []
+    for line in path.read_text("utf-8", "replace").splitlines():
+        try:
+            data = json.loads(line)
+            if head is None:
+                head = data if isinstance(data, dict) else {}
+            else:
+                rows.append(Row.model_validate(data))
+        except (ValueError, ValidationError):
+            continue
+    return head or None, rows
+
+
+def _line(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False) + "\n"
+
+
+def _identity(head: dict[str, Any]) -> str:
+    """What must agree for rows to be carried over: device, software, model and dtype."""
+    kept = {key: head.get(key) for key in ("format", "version", "device", "software", "model", "dtype")}
+    return json.dumps(kept, sort_keys=True)
