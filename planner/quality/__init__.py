@@ -1,0 +1,1 @@
+"""How good: scaling laws, fitting, compute-optimal sizes, observed perplexities."""

@@ -1,0 +1,282 @@
+"""A published (or fitted) law: its form, parameters, source and range of validity. One JSON file a law."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from planner import library
+from planner.errors import InputError
+from planner.formula import Array, Number
+from planner.quality import losses
+from planner.units import show
+
+DEFAULT = "besiroglu-2024"
+
+Form = Literal[
+    "chinchilla", "over-training", "data-constrained", "precision", "kaplan", "allocation", "critical-batch", "step"
+]
+_NEEDED: dict[str, set[str]] = {
+    "chinchilla": {"E", "A", "B", "alpha", "beta"},
+    "over-training": {"E", "a", "b", "eta"},
+    "data-constrained": {"E", "A", "B", "alpha", "beta", "R_D", "R_N"},
+    "precision": {"E", "A", "B", "alpha", "beta", "gamma_w", "gamma_a", "gamma_kv"},
+    "kaplan": {"N_c", "D_c", "alpha_N", "alpha_D", "N_1", "a", "N_c_steps", "S_c", "alpha_N_steps", "alpha_S",
+               "B_star", "alpha_B"},
+    "allocation": {"k", "a"},
+    "critical-batch": {"B_star", "alpha_B"},
+    "step": {"lr", "lr_N", "lr_D", "batch", "batch_D"},
+}  # fmt: skip
+"""Parameters that each form cannot do without."""
+
+SAMPLED = ("ln A", "ln B", "ln E", "alpha", "beta")
+"""What a covariance is of, in this order."""
+
+HALF_PRECISION_BITS = 16.0
+_FAR = 100.0
+"""Compute beyond a law's range by more than this factor is called an extrapolation far outside."""
+
+
+class Range(BaseModel):
+    """Where the law was measured: lowest and highest. Absent where the source does not say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parameters: tuple[float, float] | None = None
+    tokens: tuple[float, float] | None = None
+    flops: tuple[float, float] | None = None
+
+
+class Covariance(BaseModel):
+    """How far, and how together, the parameters may be off: of ln A, ln B, ln E, α, β in this order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    matrix: tuple[tuple[float, ...], ...]
+    source: str
+
+    @model_validator(mode="after")
+    def _is_square(self) -> Covariance:
+        if np.shape(self.matrix) != (len(SAMPLED), len(SAMPLED)):
+            raise ValueError(f"a covariance is {len(SAMPLED)} × {len(SAMPLED)}: of {', '.join(SAMPLED)}")
+        return self
+
+
+class Chinchilla(NamedTuple):
+    """The five parameters of L = E + A/N^α + B/D^β: floats, or arrays with one element a bootstrap sample."""
+
+    E: Number
+    A: Number
+    B: Number
+    alpha: Number
+    beta: Number
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The size and the data that a budget is best spent on. `loss` is NaN where a law only says the size."""
+
+    parameters: Number
+    tokens: Number
+    loss: Number
+
+    @property
+    def perplexity(self) -> Number:
+        """exp(loss)."""
+        return losses.perplexity(self.loss)
+
+
+class Law(BaseModel):
+    """A law as data. Loss in nats a token unless `loss_unit` says otherwise; C = 6·N·D."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    title: str = Field(description="As in a legend: author and year, and which variant")
+    form: Form
+    formula: str = Field(description="In symbols")
+    parameters: dict[str, float]
+    standard_errors: dict[str, float] = {}
+    covariance: Covariance | None = None
+    source: str = Field(description="Paper, and the equation or table")
+    as_of: str = ""
+    confidence: str = Field(default="seen", description="seen in the source, recalled, or fitted here")
+    data_set: str = ""
+    tokenizer: str = ""
+    context_length: int | None = None
+    counts: str = Field(default="total", description="Which parameters N counts")
+    loss_unit: str = "nats/token"
+    valid: Range = Range()
+    recommended: bool = False
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_its_parameters(self) -> Law:
+        missing = _NEEDED[self.form] - set(self.parameters)
+        if missing:
+            raise ValueError(f"a law of form {self.form!r} needs the parameters {', '.join(sorted(missing))}")
+        return self
+
+    @property
+    def gives_loss(self) -> bool:
+        """Whether it predicts a loss; the others only say how to split a budget, or advise on the recipe."""
+        return self.form in ("chinchilla", "over-training", "data-constrained", "precision", "kaplan")
+
+    @property
+    def gives_optimum(self) -> bool:
+        """Whether it says how a budget is best split between size and data."""
+        return self.gives_loss or self.form == "allocation"
+
+    @property
+    def chinchilla(self) -> Chinchilla | None:
+        """The law as L = E + A/N^α + B/D^β for one epoch in half precision, None where it has no such form."""
+        p = self.parameters
+        if self.form == "over-training":
+            A, B = (losses.over_training_coefficient(p[key], p["eta"]) for key in ("a", "b"))
+            return Chinchilla(p["E"], A, B, 2 * p["eta"], 2 * p["eta"])
+        if self.form == "precision":
+            share = losses.parameters_at_precision(
+                1.0, *(HALF_PRECISION_BITS,) * 3, p["gamma_w"], p["gamma_a"], p["gamma_kv"]
+            )
+            return Chinchilla(p["E"], p["A"] / share ** p["alpha"], p["B"], p["alpha"], p["beta"])
+        if self.form in ("chinchilla", "data-constrained"):
+            return Chinchilla(p["E"], p["A"], p["B"], p["alpha"], p["beta"])
+        return None
+
+    def loss(self, parameters: Number, tokens: Number, unique_tokens: Number | None = None) -> Number:
+        """Loss of a model of N parameters after D tokens, of which `unique_tokens` are different (None: all).
+
+        Raises `InputError` for a law without a loss, and for repeated data in a law that knows none.
+        """
+        if unique_tokens is not None:
+            parameters, tokens = self._effective(parameters, tokens, unique_tokens)
+        form = self.chinchilla
+        if form is not None:
+            return losses.chinchilla_loss(parameters, tokens, *form)
+        if self.form == "kaplan":
+            p = self.parameters
+            return losses.kaplan_loss(parameters, tokens, p["N_c"], p["D_c"], p["alpha_N"], p["alpha_D"])
+        raise InputError(f"{self.name}: this law predicts no loss; use {DEFAULT}")
+
+    def loss_within(self, parameters: Number, flops: Number, unique_tokens: Number | None = None) -> Number:
+        """Loss of a model of N parameters trained with a budget of C FLOPs. Kaplan has a law of its own for this."""
+        if self.form == "kaplan" and unique_tokens is None:
+            p = self.parameters
+            return losses.kaplan_loss_at_compute(
+                parameters, flops, p["N_c_steps"], p["S_c"], p["alpha_N_steps"], p["alpha_S"], p["B_star"], p["alpha_B"]
+            )
+        return self.loss(parameters, losses.tokens_within(flops, parameters), unique_tokens)
+
+    def perplexity(self, parameters: Number, tokens: Number, unique_tokens: Number | None = None) -> Number:
+        """exp(loss). Raises as `loss` does."""
+        return losses.perplexity(self.loss(parameters, tokens, unique_tokens))
+
+    def optimum(self, flops: Number, unique_tokens: float | None = None) -> Optimum:
+        """The split of a budget with the lowest loss: closed form, or a search along the curve with repeated data."""
+        if unique_tokens is not None:
+            return self._searched(float(flops), unique_tokens)
+        form, p = self.chinchilla, self.parameters
+        if form is not None:
+            size = losses.optimal_parameters(flops, form.A, form.B, form.alpha, form.beta)
+            return Optimum(size, losses.tokens_within(flops, size), losses.optimal_loss(flops, *form))
+        if self.form == "kaplan":
+            size = losses.allocated_parameters(flops, p["N_1"], p["a"], losses.FLOPS_PER_PETAFLOP_DAY)
+            return Optimum(size, losses.tokens_within(flops, size), self.loss_within(size, flops))
+        if self.form == "allocation":
+            size = losses.allocated_parameters(flops, p["k"], p["a"])
+            return Optimum(size, losses.tokens_within(flops, size), flops * np.nan)
+        raise InputError(f"{self.name}: this law advises on the recipe and knows no best size; use {DEFAULT}")
+
+    def cheapest(self, loss: Number) -> Number:
+        """The least FLOPs that reach a loss; infinite where none do. NaN for laws without a closed form."""
+        form = self.chinchilla
+        return losses.cheapest_flops(loss, *form) if form is not None else loss * np.nan
+
+    def samples(self, count: int, seed: int = 2022) -> Chinchilla | None:
+        """`count` draws of the parameters from their covariance, as arrays; None where none is known."""
+        form = self.chinchilla
+        if self.covariance is None or form is None:
+            return None
+        centre = np.array([np.log(form.A), np.log(form.B), np.log(form.E), form.alpha, form.beta])
+        matrix = np.array(self.covariance.matrix)
+        drawn = np.random.default_rng(seed).multivariate_normal(centre, matrix, size=count, method="eigh").T
+        a, b, e, alpha, beta = drawn
+        tiny = 1e-3  # a law with an exponent at 0 or below has no optimum; such draws are clipped, not dropped
+        return Chinchilla(np.exp(e), np.exp(a), np.exp(b), np.maximum(alpha, tiny), np.maximum(beta, tiny))
+
+    def outside(
+        self, parameters: float | None = None, tokens: float | None = None, flops: float | None = None
+    ) -> list[str]:
+        """A sentence for each quantity outside the range that the law was measured in."""
+        asked = {"parameters": parameters, "tokens": tokens, "flops": flops}
+        found = []
+        for what, value in asked.items():
+            limits = getattr(self.valid, what)
+            if value is None or limits is None or limits[0] <= value <= limits[1]:
+                continue
+            end, factor = ("above", value / limits[1]) if value > limits[1] else ("below", limits[0] / value)
+            far = ": a far extrapolation" if factor > _FAR else ""
+            measured = f"{_words(limits[0], what)} to {_words(limits[1], what)}"
+            found.append(
+                f"{self.name}: {_words(value, what)} is {factor:.3g}× {end} the range measured ({measured}){far}"
+            )
+        return found
+
+    def _effective(self, parameters: Number, tokens: Number, unique_tokens: Number) -> tuple[Number, Number]:
+        """N' and D' of repeated data."""
+        if self.form != "data-constrained":
+            raise InputError(f"{self.name}: this law knows no repeated data; use muennighoff-2023")
+        p = self.parameters
+        unique = cast(Number, np.minimum(tokens, unique_tokens))
+        return (
+            losses.effective_parameters(parameters, unique, p["A"], p["B"], p["alpha"], p["beta"], p["R_N"]),
+            losses.effective_tokens(tokens, unique_tokens, p["R_D"]),
+        )
+
+    def _searched(self, flops: float, unique_tokens: float) -> Optimum:
+        """The lowest point of the iso-budget curve: a log grid about the closed form, refined three times."""
+        centre, width = np.log(float(self.optimum(flops).parameters)), np.log(1e4)
+        for _ in range(4):
+            grid = np.exp(np.linspace(centre - width, centre + width, 401))
+            curve = cast(Array, self.loss_within(grid, flops, unique_tokens))
+            centre, width = np.log(grid[int(np.argmin(curve))]), width / 100
+        size = float(np.exp(centre))
+        tokens = losses.tokens_within(flops, size)
+        return Optimum(size, tokens, float(self.loss(size, tokens, unique_tokens)))
+
+
+def _words(value: float, what: str) -> str:
+    return f"{value:.3g} FLOP" if what == "flops" else show(value, what)
+
+
+@cache
+def _shipped(name: str) -> Law:
+    return validated(library.read("laws", name), name)
+
+
+def law(name: str | Path = DEFAULT) -> Law:
+    """A law by name (shipped, or the user's own), or from a file. Raises `UnknownNameError` or `InputError`."""
+    text = str(name)
+    if text.endswith(".json") or os.sep in text:
+        return validated(library.read_json(Path(text)), text)
+    return _shipped(text)
+
+
+def names() -> list[str]:
+    """Every known law, by name."""
+    return library.names("laws")
+
+
+def validated(data: dict[str, Any], where: str) -> Law:
+    """A law from a file's content. Raises `InputError` with every mistake, one a line."""
+    try:
+        return Law.model_validate(data)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc'])) or 'law'}: {item['msg']}" for item in error.errors()]
+        raise InputError("\n".join(f"{where}: {line}" for line in lines)) from None
