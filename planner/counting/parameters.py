@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.formula import Number, formula
+from planner.plan import workload
+from planner.plan.model import Model
 from planner.plan.workload import Workload
 
 DERIVED = "counted from the layer's matrices (Vaswani 2017 §3, Touvron 2023 §2)"
@@ -109,3 +111,8 @@ def count(w: Workload) -> Parameters:
 
 def _at_least_one(number: Number) -> Number:
     return number + (number == 0) * 1.0
+
+
+def of_model(model: Model) -> Parameters:
+    """Parameters of a model by itself, without a plan."""
+    return count(workload.of_model(model))

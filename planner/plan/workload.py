@@ -6,11 +6,12 @@ over a million layouts (arrays in the layout's fields) and a table of published 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from planner.formula import Number, given
+from planner.plan.model import Model
 from planner.plan.plan import Plan
 from planner.plan.recipe import Recipe
 
@@ -58,35 +59,35 @@ class Workload:
     shared_experts: Number
     dense_layers: Number
     # The recipe.
-    tokens: Number  # [D]
-    sequence: Number  # [s]
-    batch: Number  # [B]
-    causal: Number
-    flash: Number
-    dropout: Number
-    activation_bytes: Number
-    weight_bytes: Number
-    gradient_bytes: Number
-    optimizer_bytes: Number  # states and master weights
+    tokens: Number = 1.0  # [D]
+    sequence: Number = 1.0  # [s]
+    batch: Number = 1.0  # [B]
+    causal: Number = 1.0
+    flash: Number = 1.0
+    dropout: Number = 0.0
+    activation_bytes: Number = 2.0
+    weight_bytes: Number = 2.0
+    gradient_bytes: Number = 4.0
+    optimizer_bytes: Number = 12.0  # states and master weights
     # The layout.
-    gpus: Number
-    gpus_per_node: Number
-    tp: Number  # [t]
-    pp: Number  # [p]
-    cp: Number  # [c]
-    dp: Number
-    ep: Number  # [e]
-    virtual_stages: Number  # [v]
-    gpipe: Number
-    zero_stage: Number
-    zero_group: Number  # ranks that share, at most dp · cp
-    sequence_parallel: Number
-    micro_batch: Number  # [b]
-    recompute_full: Number
-    recompute_selective: Number
-    recompute_share: Number  # share of the layers that recompute
-    optimizer_offload: Number
-    activation_offload: Number
+    gpus: Number = 1.0
+    gpus_per_node: Number = 8.0
+    tp: Number = 1.0  # [t]
+    pp: Number = 1.0  # [p]
+    cp: Number = 1.0  # [c]
+    dp: Number = 1.0
+    ep: Number = 1.0  # [e]
+    virtual_stages: Number = 1.0  # [v]
+    gpipe: Number = 0.0
+    zero_stage: Number = 0.0
+    zero_group: Number = 1.0  # ranks that share, at most dp · cp
+    sequence_parallel: Number = 0.0
+    micro_batch: Number = 1.0  # [b]
+    recompute_full: Number = 0.0
+    recompute_selective: Number = 0.0
+    recompute_share: Number = 1.0  # share of the layers that recompute
+    optimizer_offload: Number = 0.0
+    activation_offload: Number = 0.0
 
     def where(self, **changes: Number) -> Workload:
         """The same numbers with some replaced, as a search does with the layout's."""
@@ -100,8 +101,26 @@ class Workload:
 
 def workload(plan: Plan) -> Workload:
     """The numbers of one plan, each a leaf of every derivation that uses it."""
-    model, recipe, layout, cluster = plan.model, plan.recipe, plan.layout, plan.cluster
+    recipe, layout, cluster = plan.recipe, plan.layout, plan.cluster
     dp = plan.dp
+    numbers = {
+        "tokens": recipe.tokens, "sequence": recipe.sequence_length, "batch": recipe.global_batch,
+        "causal": recipe.causal and plan.model.architecture == "decoder", "flash": recipe.attention == "flash",
+        "dropout": recipe.dropout, **bytes_of(recipe),
+        "gpus": cluster.gpus, "gpus_per_node": cluster.gpus_per_node,
+        "tp": layout.tp, "pp": layout.pp, "cp": layout.cp, "dp": dp, "ep": layout.ep,
+        "virtual_stages": layout.virtual_stages, "gpipe": layout.schedule == "gpipe", "zero_stage": layout.zero_stage,
+        "zero_group": min(layout.zero_group or dp * layout.cp, dp * layout.cp),
+        "sequence_parallel": layout.sequence_parallel and layout.tp > 1, "micro_batch": layout.micro_batch,
+        "recompute_full": layout.recompute == "full", "recompute_selective": layout.recompute == "selective",
+        "recompute_share": recompute_share(plan), "optimizer_offload": layout.optimizer_offload,
+        "activation_offload": layout.activation_offload,
+    }  # fmt: skip
+    return replace(of_model(plan.model), **{name: _leaf(name, value) for name, value in numbers.items()})
+
+
+def of_model(model: Model) -> Workload:
+    """The numbers of a model by itself; recipe and layout are one token on one GPU."""
     numbers = {
         "layers": model.layers, "encoder_layers": model.encoder_layers, "hidden": model.hidden,
         "heads": model.heads, "kv_heads": model.kv_heads, "head_dim": model.head_dim, "ffn": model.ffn,
@@ -114,21 +133,12 @@ def workload(plan: Plan) -> Workload:
         "output_bias": model.output_bias, "ffn_bias": model.ffn_bias, "experts": model.experts,
         "experts_per_token": model.experts_per_token, "expert_ffn": model.expert_ffn or model.ffn,
         "shared_experts": model.shared_experts, "dense_layers": model.dense_layers if model.is_mixture else model.layers,
-        "tokens": recipe.tokens, "sequence": recipe.sequence_length, "batch": recipe.global_batch,
-        "causal": recipe.causal and model.architecture == "decoder", "flash": recipe.attention == "flash",
-        "dropout": recipe.dropout, **bytes_of(recipe),
-        "gpus": cluster.gpus, "gpus_per_node": cluster.gpus_per_node,
-        "tp": layout.tp, "pp": layout.pp, "cp": layout.cp, "dp": dp, "ep": layout.ep,
-        "virtual_stages": layout.virtual_stages, "gpipe": layout.schedule == "gpipe", "zero_stage": layout.zero_stage,
-        "zero_group": min(layout.zero_group or dp * layout.cp, dp * layout.cp),
-        "sequence_parallel": layout.sequence_parallel and layout.tp > 1, "micro_batch": layout.micro_batch,
-        "recompute_full": layout.recompute == "full", "recompute_selective": layout.recompute == "selective",
-        "recompute_share": recompute_share(plan), "optimizer_offload": layout.optimizer_offload,
-        "activation_offload": layout.activation_offload,
     }  # fmt: skip
-    return Workload(**{
-        field.name: given(field.name, float(numbers[field.name]), source="plan") for field in fields(Workload)
-    })  # fmt: skip
+    return Workload(**{name: _leaf(name, value) for name, value in numbers.items()})
+
+
+def _leaf(name: str, value: float) -> float:
+    return given(name, float(value), source="plan")
 
 
 def bytes_of(recipe: Recipe) -> dict[str, float]:

@@ -1,0 +1,297 @@
+"""The command line: `python main.py COMMAND`. Tables go to stdout, everything else to stderr.
+
+Each command imports what it needs only when it runs, so that the light ones answer at once. Exit codes: 0 done,
+2 wrong input, 3 something is missing on this machine, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from planner import __version__
+from planner.errors import InputError, MissingError, TrainplanError, shorten
+
+if TYPE_CHECKING:
+    from planner.estimate import Estimate
+    from planner.plan.plan import Plan
+
+DEFAULT_PLAN = "llama-2-7b"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. No traceback reaches the user."""
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    try:
+        options = _parser().parse_args(arguments)
+        return int(options.run(options) or 0)
+    except TrainplanError as error:
+        for line in str(error).splitlines():
+            print(line, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("cancelled", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except MemoryError:
+        print("not enough memory on this machine for that; try something smaller", file=sys.stderr)
+        return 3
+    except Exception as error:  # the last resort: a defect of ours, told in one line
+        if os.environ.get("TRAINPLAN_DEBUG"):
+            raise
+        print(f"unexpected {type(error).__name__}: {shorten(error, 300)} (set TRAINPLAN_DEBUG=1 for the details and please report it)", file=sys.stderr)  # fmt: skip
+        return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{shorten(message, 300)}; see: {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="trainplan", description="Plan the training of a language model.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"trainplan {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for kind in ("plans", "models", "accelerators"):
+        listing = commands.add_parser(kind, help=f"list the {kind} that are shipped, and your own")
+        listing.set_defaults(run=_list, kind=kind)
+    _add_estimate(commands)
+    _add_validate(commands)
+    _add_missing(commands)
+    from planner.profiling import command as profiling
+    from planner.quality import command as quality
+
+    profiling.add_parser(commands)
+    quality.add_parsers(commands)
+    shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
+    shots.add_argument("folder", metavar="DIR")
+    shots.add_argument("--theme", choices=("light", "dark"), default="light")
+    shots.add_argument("--size", default="1280x800", metavar="WIDTHxHEIGHT")
+    shots.set_defaults(run=_screenshots)
+    doctor = commands.add_parser("doctor", help="versions, devices, libraries; what is missing and the command that mends it")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    """`PLAN [--model NAME|config.json] [--set KEY=VALUE]…`, read by `plan_of`."""
+    parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a shipped plan")
+    parser.add_argument("--model", metavar="NAME", help="another model; sequence and layout are derived again for it")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="set a field, e.g. cluster.nodes=64 or recipe.tokens=2T")  # fmt: skip
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """The plan that the arguments name, with model and settings applied; warnings go to stderr."""
+    from planner.plan.file import load, with_settings
+
+    settings = [_setting(text) for text in options.settings]
+    plan = load(options.plan)
+    if options.model:
+        from planner.plan.derive import with_model
+
+        plan, notes = with_model(plan, options.model)
+        for note in notes:
+            print(f"warning: {note}", file=sys.stderr)
+    return with_settings(plan, settings) if settings else plan
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {shorten(text)!r}: write it as KEY=VALUE, e.g. cluster.nodes=64")
+    words = value.strip()
+    if words.lower() in ("true", "false"):
+        return key.strip(), words.lower() == "true"
+    if words.lower() in ("none", "null"):
+        return key.strip(), None
+    return key.strip(), words
+
+
+def print_json(data: Any) -> None:
+    """One JSON object on stdout; never NaN."""
+    print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns aligned for reading: the first to the left, numbers to the right."""
+    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    right = [all(_is_number(line[i]) for line in lines[1:]) for i in range(len(header))]
+    for line in lines:
+        cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def _is_number(text: str) -> bool:
+    return not text or text[:1].isdigit() or text[:1] in "$-–<≈"
+
+
+def _list(options: argparse.Namespace) -> int:
+    from planner import library, units
+
+    names = library.names(options.kind)
+    if options.kind == "plans":
+        print_table(("plan", "GPUs", "accelerator"), [_plan_row(name) for name in names])
+    elif options.kind == "models":
+        from planner.counting import parameters
+        from planner.plan.shipped import model
+
+        rows = []
+        for name in names:
+            m = model(name)
+            rows.append((name, f"{int(parameters.of_model(m).total):,}", str(m.layers + m.encoder_layers), str(m.hidden), m.architecture))  # fmt: skip
+        print_table(("model", "parameters", "layers", "width", "architecture"), rows)
+    else:
+        from planner.plan.shipped import accelerator
+
+        rows = []
+        for name in names:
+            a = accelerator(name)
+            peak = a.peak("bf16") or a.peak("fp16") or a.peak("fp32")
+            row = library.price(name)
+            price = units.show(row["usd_per_gpu_hour"], "USD/h") if row else "unknown"
+            rows.append((name, units.show(peak or float("nan"), "FLOP/s"), units.show(a.memory_bytes, "B"), units.show(a.memory_bandwidth_bytes_per_s, "B/s"), price, row["as_of"] if row else ""))  # fmt: skip
+        print_table(("accelerator", "dense 16-bit", "memory", "bandwidth", "price", "as of"), rows)
+    return 0
+
+
+def _plan_row(name: str) -> tuple[str, str, str]:
+    from planner.plan.file import load
+
+    plan = load(name)
+    return name, f"{plan.cluster.gpus:,}", plan.cluster.accelerator.name
+
+
+def _add_estimate(commands: Any) -> None:
+    parser = commands.add_parser("estimate", help="FLOPs, memory, time, money, energy and carbon of a plan")
+    add_plan_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object with plain SI numbers")
+    parser.add_argument("--csv", metavar="FILE", help="write the cost report")
+    parser.add_argument("--wide", action="store_true", help="the report with one row a scenario")
+    parser.add_argument("--report", metavar="DIR", help="write the cost report, the charts and the plan into a folder")
+    parser.set_defaults(run=_estimate)
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    from planner.estimate import estimate
+
+    result = estimate(plan_of(options))
+    for problem in result.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    if options.csv:
+        from planner.reports import csv_report
+
+        csv_report.write(result, Path(options.csv), wide=options.wide)
+        print(f"wrote {options.csv}", file=sys.stderr)
+    if options.report:
+        _report(result, Path(options.report))
+    if options.json:
+        print_json(result.json)
+    else:
+        print_estimate(result)
+    return 0
+
+
+def print_estimate(result: Estimate) -> None:
+    """The verdict and every figure, as a table."""
+    print(result.verdict)
+    print()
+    rows = [
+        (f.section, f.label, f.text, f.band_text, f.kind) for f in result.figures.values() if f.value or "part" not in f.key
+    ]
+    print_table(("section", "figure", "value", "80 % band", "kind"), rows)
+    print(f"\nkernel times: {result.kernel_source} ({result.machine.device.basis})")
+
+
+def _report(result: Estimate, folder: Path) -> None:
+    """The cost report, the plan and the charts in a folder, which is made when it is missing."""
+    from planner.plan.file import save
+    from planner.reports import csv_report
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
+    csv_report.write(result, folder / "cost-report.csv")
+    save(result.plan, folder / "plan.json")
+    from planner.reports.charts import write_charts
+
+    for path in [folder / "cost-report.csv", folder / "plan.json", *write_charts(result, folder)]:
+        print(f"wrote {path}", file=sys.stderr)
+
+
+def headless() -> int:
+    """What the app shows first, without a screen: the default plan's table, cost report and charts under `out/`."""
+    return run(["estimate", DEFAULT_PLAN, "--report", "out"])
+
+
+def _add_validate(commands: Any) -> None:
+    parser = commands.add_parser("validate", help="published runs against predictions")
+    parser.add_argument("--runs", metavar="FILE.csv", help="a table of runs of your own; without it the shipped one")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=_validate)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from planner import units, validation
+
+    result = validation.validate(Path(options.runs) if options.runs else None)
+    if options.json:
+        print_json(result.json)
+        return 0
+    rows = [(r["id"], r["source"], r["metric"], units.show(r["published"], validation.UNITS[r["metric"]]), units.show(r["predicted"], validation.UNITS[r["metric"]]), f"{r['error']:+.1%}") for r in result.rows if not r["skipped"] and r["metric"] != "fits"]  # fmt: skip
+    print_table(("run", "source", "metric", "published", "predicted", "error"), rows)
+    print()
+    print_table(("source", "n", "mean |error|", "median |error|", "bias"), [(name, str(s["n"]), f"{s['mape']:.1%}", f"{s['median_abs_error']:.1%}", f"{s['bias']:+.1%}") for name, s in result.by_source.items()])  # fmt: skip
+    s = result.summary
+    print(f"\n{s['n']} step times: mean error {s['mape']:.1%}, median {s['median_abs_error']:.1%}, 90th percentile {s['p90_abs_error']:.1%}, bias {s['bias']:+.1%}, {s['within_band']:.0%} inside their band")  # fmt: skip
+    skipped = sum(1 for row in result.rows if row["skipped"])
+    if skipped:
+        print(f"{skipped} rows skipped; --json lists why", file=sys.stderr)
+    return 0
+
+
+def _add_missing(commands: Any) -> None:
+    for name, what in (
+        ("search", "every layout of a plan, ranked"),
+        ("verify", "train for real and compare with the prediction"),
+        ("ladder", "train small decoders and measure their loss"),
+    ):
+        parser = commands.add_parser(name, help=f"{what} (not there yet)")
+        parser.add_argument("rest", nargs=argparse.REMAINDER)
+        parser.set_defaults(run=_not_there, what=name)
+
+
+def _not_there(options: argparse.Namespace) -> int:
+    raise MissingError(f"{options.what} is not there yet in version {__version__}")
+
+
+def _screenshots(options: argparse.Namespace) -> int:
+    width, cross, height = options.size.lower().partition("x")
+    if not (cross and width.isdigit() and height.isdigit() and 200 <= int(width) <= 10000 and 200 <= int(height) <= 10000):
+        raise InputError(f"--size {shorten(options.size)!r}: write it as WIDTHxHEIGHT in pixels, e.g. 1280x800")
+    import importlib
+
+    app = importlib.import_module("gui.app")  # the app is above the planner: loaded by name, only for its pictures
+    written = app.screenshots(Path(options.folder), options.theme, int(width), int(height))
+    for path in written:
+        print(path)
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from planner.doctor import report
+
+    rows, complete = report()
+    print_table(("what", "found", "mend with"), rows)
+    return 0 if complete else 3

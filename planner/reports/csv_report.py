@@ -1,0 +1,89 @@
+"""The cost report as CSV: long form with one row a figure, or wide with one row a scenario.
+
+Numbers are written in SI units at full precision (`repr`), so that reading them back gives the same float. A text cell
+that a spreadsheet would run as a formula gets a leading apostrophe.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from planner.estimate import Estimate
+from planner.plan.file import write_atomically
+
+COLUMNS = ("section", "item", "value", "unit", "low", "high", "kind", "formula", "source")
+
+
+def write(estimates: Estimate | Sequence[Estimate], path: Path, *, wide: bool = False) -> None:
+    """Write the report of one or several estimates atomically. Raises `InputError` when the path is not writable."""
+    several = [estimates] if isinstance(estimates, Estimate) else list(estimates)
+    write_atomically(path, wide_text(several) if wide else "".join(long_text(one) for one in several))
+
+
+def long_text(estimate: Estimate) -> str:
+    """One row a figure: the plan's own fields first, as assumptions, then everything derived."""
+    rows = [[row[column] for column in COLUMNS] for row in rows_of(estimate)]
+    return table_text(COLUMNS, rows)
+
+
+def wide_text(estimates: Iterable[Estimate]) -> str:
+    """One row a scenario, one column a figure, the unit in the header."""
+    several = list(estimates)
+    keys = list(dict.fromkeys(key for one in several for key in one.figures))
+    units = {key: figure.unit for one in several for key, figure in one.figures.items()}
+    header = ["plan", *(f"{key} [{units[key]}]" if units[key] else key for key in keys)]
+    rows = [
+        [one.plan.name, *(one.figures[key].value if key in one.figures else None for key in keys)] for one in several
+    ]
+    return table_text(header, rows)
+
+
+def rows_of(estimate: Estimate) -> list[dict[str, Any]]:
+    """The long report's rows as dicts of `COLUMNS`."""
+    rows = [_row("plan", path, value, "", "assumed", "", "plan") for path, value in _leaves(estimate.plan.model_dump(mode="json"))]  # fmt: skip
+    for figure in estimate.figures.values():
+        rows.append(
+            _row(figure.section, figure.label, figure.value, figure.unit, figure.kind, figure.formula, figure.source,
+                 figure.low, figure.high)
+        )  # fmt: skip
+    rows.append(_row("verdict", "Fits", estimate.fits, "", "estimated", "memory ≤ capacity", estimate.verdict))
+    rows.append(_row("verdict", "Kernel times", estimate.kernel_source, "", "estimated", "", estimate.machine.device.basis))
+    return rows
+
+
+def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A CSV table's text. None and NaN become empty cells."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow([_cell(name) for name in header])
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return stream.getvalue()
+
+
+def _row(
+    section: str, item: str, value: Any, unit: str, kind: str, formula: str, source: str,
+    low: float | None = None, high: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    return dict(zip(COLUMNS, (section, item, value, unit, low, high, kind, formula, source), strict=True))
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return repr(float(value))
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _leaves(data: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        elif value not in (None, ""):
+            yield f"{prefix}{key}", value

@@ -1,0 +1,247 @@
+"""Predictions held against what a table's sources measured: rows, summaries, regret, fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner import library
+from planner.costing.energy import co2e_kg, energy_kwh
+from planner.costing.rates import Rates
+from planner.errors import TrainplanError
+from planner.estimate import Estimate, Outcome, compute, estimate
+from planner.formula import Array
+from planner.plan.file import load
+from planner.timing.band import row_bands
+from planner.validation import table
+from planner.validation.table import Expressed, Runs
+
+UNITS = {
+    "step_time_s": "s", "memory_bytes": "B", "gpu_hours": "GPU-hours", "energy_kwh": "kWh", "co2e_kg": "kg", "fits": "",
+}  # fmt: skip
+MEASURED_MEMORY = ("allocated", "reserved", "nvidia-smi", "unknown", "")
+LLAMA_PUE_TIMES_INTENSITY = 0.4235
+"""kg CO2e a kWh in Llama 2's table: LLaMA's 0.385 kg/kWh and PUE 1.1 (arXiv 2302.13971 §6)."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The result of `validate`: one row a run and metric, and summaries of the step times."""
+
+    rows: list[dict[str, Any]]
+    summary: dict[str, Any]
+    by_source: dict[str, dict[str, Any]]
+    by_gpu: dict[str, dict[str, Any]]
+    regret: dict[str, Any]
+    fits: dict[str, Any]
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The object that `validate --json` prints."""
+        return {
+            "rows": self.rows, "summary": self.summary, "by_source": self.by_source, "by_gpu": self.by_gpu,
+            "regret": self.regret, "fits": self.fits,
+        }  # fmt: skip
+
+
+def validate(path: Path | None = None) -> Validation:
+    """Hold a table of runs (the shipped one without a path) against the planner's predictions."""
+    runs = table.read(path or library.SHIPPED / "runs.csv")
+    expressed = table.express(runs)
+    outcome = predict(expressed)
+    published = measured_step_s(expressed, outcome)
+    predicted = np.broadcast_to(np.asarray(outcome.step.total, dtype=float), (len(runs),))
+    low, high = row_bands(expressed.machine.device, expressed.workload)
+    rows = _rows(expressed, outcome, published, predicted, low, high)
+    steps = [row for row in rows if row["metric"] == "step_time_s" and not row["skipped"]]
+    return Validation(
+        rows, summary(steps), _grouped(steps, "source"), _grouped(steps, "gpu"),
+        _regret(expressed, published, predicted), _confusion(rows),
+    )  # fmt: skip
+
+
+def predict(expressed: Expressed) -> Outcome:
+    """Every row's outcome, in one pass."""
+    count = len(expressed.runs)
+    nan = np.full(count, np.nan)
+    one = expressed.of_device
+    rates = Rates(
+        nodes=np.maximum(1.0, np.ceil(np.asarray(expressed.workload.gpus) / np.asarray(expressed.workload.gpus_per_node))),
+        memory_bytes=one(lambda a: a.memory_bytes), peak_flops=np.asarray(expressed.machine.device.peak_flops),
+        tdp_w=one(lambda a: a.tdp_w or np.nan), failures_per_node_day=419 / 54 / 2048, restart_s=600.0,
+        checkpoint_s=30.0, other_losses=0.05, usd_per_gpu_hour=nan, network_premium=0.0, exploration=0.0,
+        storage_usd_per_tb_month=0.0, checkpoints_kept=0.0, data_bytes_per_token=0.0, staff_usd=0.0, power_share=nan,
+        server_overhead=0.0, pue=1.1, kg_per_kwh=0.385,
+    )  # fmt: skip
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return compute(expressed.workload, expressed.machine, rates)
+
+
+def measured_step_s(expressed: Expressed, outcome: Outcome) -> Array:
+    """Each row's step time from whichever of step time, tokens/s and FLOP/s its source printed; NaN where none."""
+    runs, w = expressed.runs, expressed.workload
+    tokens = np.asarray(w.batch) * np.asarray(w.sequence) / np.asarray(w.gpus)
+    step = runs.numbers["step_time_s"]
+    from_tokens = tokens / runs.numbers["tokens_per_s_per_gpu"]
+    kind = np.char.lower(runs.words["tflops_kind"])
+    work = np.where(
+        np.char.find(kind, "hardware") >= 0, outcome.flops.step_hardware,
+        np.where(np.char.find(kind, "causal") >= 0, outcome.flops.step_causal, outcome.flops.step_full),
+    )  # fmt: skip
+    from_flops = work / np.asarray(w.gpus) / (runs.numbers["tflops_per_gpu"] * 1e12)
+    peak = np.where(np.isnan(runs.numbers["mfu_peak_tflops"]), np.asarray(expressed.machine.device.peak_flops), runs.numbers["mfu_peak_tflops"] * 1e12)  # fmt: skip
+    from_mfu = outcome.flops.step_full / np.asarray(w.gpus) / (runs.numbers["mfu"] / 100 * peak)
+    best = np.where(~np.isnan(step), step, np.where(~np.isnan(from_tokens), from_tokens, from_flops))
+    best = np.where(np.isnan(best), from_mfu, best)
+    return np.asarray(best, dtype=float)
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Error statistics of rows with `error` and `inside_band`."""
+    errors = np.array([row["error"] for row in rows], dtype=float)
+    if not len(errors):
+        return {"n": 0, "mape": None, "median_abs_error": None, "p90_abs_error": None, "bias": None, "within_band": None}
+    size = np.abs(errors)
+    return {
+        "n": len(rows), "mape": float(size.mean()), "median_abs_error": float(np.median(size)),
+        "p90_abs_error": float(np.quantile(size, 0.9)), "bias": float(errors.mean()),
+        "within_band": float(np.mean([row["inside_band"] for row in rows])),
+    }  # fmt: skip
+
+
+def _grouped(rows: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    result = {}
+    for name, members in sorted(groups.items()):
+        result[name] = summary(members)
+        result[name]["rank_correlation"] = _rank_correlation(members)
+    return result
+
+
+def _rank_correlation(rows: list[dict[str, Any]]) -> float | None:
+    if len(rows) < 3:
+        return None
+    a = np.argsort(np.argsort([row["published"] for row in rows]))
+    b = np.argsort(np.argsort([row["predicted"] for row in rows]))
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _rows(
+    e: Expressed, outcome: Outcome, published: Array, predicted: Array, low: Array, high: Array
+) -> list[dict[str, Any]]:
+    runs, rows = e.runs, []
+    ran = np.char.lower(runs.words["outcome"])
+    memory_total = np.broadcast_to(np.asarray(outcome.memory.total, dtype=float), (len(runs),))
+    fits = np.broadcast_to(np.asarray(outcome.fits), (len(runs),))
+    kind, quality = runs.words["kind"], runs.words["quality"]
+    scored_kind = np.isin(kind, ("benchmark", "run", "")) & (quality != "C")
+
+    def add(i: int, metric: str, there: Any, here: Any, inside: bool | None, skipped: str = "") -> None:
+        rows.append({
+            "id": str(runs.words["id"][i]), "source": str(runs.words["source_key"][i]), "gpu": str(runs.words["gpu"][i]),
+            "metric": metric, "published": there, "predicted": None if skipped else here,
+            "error": None if skipped or metric == "fits" else float(here / there - 1),
+            "inside_band": inside, "skipped": skipped, "assumed": e.assumed[i],
+        })  # fmt: skip
+
+    for i in range(len(runs)):
+        before = len(rows)
+        reason = str(e.skipped[i])
+        if np.isfinite(published[i]) and published[i] > 0 and scored_kind[i]:
+            inside = bool(predicted[i] * low[i] <= published[i] <= predicted[i] * high[i])
+            add(i, "step_time_s", float(published[i]), float(predicted[i]), inside, reason)
+        memory = runs.numbers["mem_gb_per_gpu"][i] * 1e9
+        if np.isfinite(memory) and memory > 0 and runs.words["mem_definition"][i] in MEASURED_MEMORY and kind[i] != "layer":
+            add(i, "memory_bytes", float(memory), float(memory_total[i]), None, reason)
+        if kind[i] in ("benchmark", "") and ran[i] in ("ran", "failed"):
+            add(i, "fits", bool(ran[i] == "ran"), bool(fits[i]), None, reason)
+        _whole_run(e, outcome, i, add)
+        if len(rows) == before:
+            why = reason or ("quality C: not for scoring step times" if quality[i] == "C" else "no figure that the planner predicts")  # fmt: skip
+            add(i, "step_time_s", None, None, None, why)
+    return rows
+
+
+def _whole_run(e: Expressed, outcome: Outcome, i: int, add: Any) -> None:
+    """GPU-hours, energy and carbon of a whole training. Hours come from the shipped plan of the model where the source
+    gives no layout; energy and carbon from the *published* hours and the device's power limit, as such tables do."""
+    runs = e.runs
+    hours, tokens = runs.numbers["total_gpu_hours"][i], runs.numbers["total_tokens"][i]
+    if runs.words["kind"][i] != "run" or not np.isfinite(hours):
+        return
+    reason = str(e.skipped[i])
+    if np.isfinite(tokens):
+        predicted = _hours_by_plan(str(runs.words["model_name"][i]), tokens)
+        if predicted is None and np.isfinite(runs.numbers["n_gpus"][i]) and not reason:
+            predicted = float(np.broadcast_to(np.asarray(outcome.gpu_hours), (len(runs),))[i])
+        why = reason or ("" if predicted else "neither a GPU count nor a shipped plan")
+        add(i, "gpu_hours", float(hours), predicted, None, why)
+    power = e.accelerators[e.device_index[i]].tdp_w or np.nan
+    power = 350.0 if "llama2-34b" in runs.words["id"][i] or runs.words["model_name"][i] == "llama2-34b" else power
+    pue = 1.1
+    kwh = float(energy_kwh(float(hours), power, 0.0, 1.0 if _without_pue(runs, i) else pue))
+    if np.isfinite(runs.numbers["energy_mwh"][i]) and np.isfinite(kwh):
+        add(i, "energy_kwh", float(runs.numbers["energy_mwh"][i] * 1e3), kwh, None)
+    if np.isfinite(runs.numbers["co2_t"][i]) and runs.words["source_key"][i] in ("llama1", "llama2"):
+        carbon = float(co2e_kg(float(energy_kwh(float(hours), power, 0.0, pue)), 0.385))
+        add(i, "co2e_kg", float(runs.numbers["co2_t"][i] * 1e3), carbon, None)
+
+
+def _without_pue(runs: Runs, i: int) -> bool:
+    return runs.words["source_key"][i] in ("llama2", "llama3-cards")
+
+
+def _hours_by_plan(model_name: str, tokens: float) -> float | None:
+    slug = library.slug(model_name).replace("llama2-", "llama-2-").replace("llama1-", "llama-").replace("llama3.1-", "llama-3.1-")
+    if slug not in library.paths("plans"):
+        return None
+    plan = load(slug)
+    try:
+        result: Estimate = estimate(plan.replace(**{"recipe.tokens": int(tokens)}))
+    except TrainplanError:
+        return None
+    return float(result.outcome.gpu_hours)
+
+
+def _regret(e: Expressed, published: Array, predicted: Array) -> dict[str, Any]:
+    """Where a source measured several layouts of one job: how much slower the layout that the planner would pick is than
+    the best measured."""
+    runs = e.runs
+    usable = np.isfinite(published) & (e.skipped == "") & (runs.words["kind"] == "benchmark")
+    keys = ("source_key", "model_name", "gpu", "precision")
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for i in np.flatnonzero(usable):
+        key = (*(str(runs.words[k][i]) for k in keys), *(float(np.asarray(x)[i]) for x in (e.workload.gpus, e.workload.batch, e.workload.sequence)))
+        groups.setdefault(key, []).append(int(i))
+    regrets, ranks = [], []
+    for members in groups.values():
+        if len(members) < 3:
+            continue
+        index: NDArray[np.intp] = np.array(members)
+        picked = index[np.argmin(predicted[index])]
+        regrets.append(float(published[picked] / published[index].min() - 1))
+        a, b = np.argsort(np.argsort(published[index])), np.argsort(np.argsort(predicted[index]))
+        ranks.append(float(np.corrcoef(a, b)[0, 1]))
+    if not regrets:
+        return {"jobs": 0, "median": None, "mean": None, "p90": None, "rank_correlation": None}
+    return {
+        "jobs": len(regrets), "median": float(np.median(regrets)), "mean": float(np.mean(regrets)),
+        "p90": float(np.quantile(regrets, 0.9)), "rank_correlation": float(np.median(ranks)),
+    }  # fmt: skip
+
+
+def _confusion(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    scored = [row for row in rows if row["metric"] == "fits" and not row["skipped"]]
+    ran = [row for row in scored if row["published"]]
+    failed = [row for row in scored if not row["published"]]
+    return {
+        "true_fits": sum(row["predicted"] for row in ran), "false_not_fits": sum(not row["predicted"] for row in ran),
+        "false_fits": sum(row["predicted"] for row in failed), "true_not_fits": sum(not row["predicted"] for row in failed),
+        "ran": len(ran), "failed": len(failed),
+    }  # fmt: skip

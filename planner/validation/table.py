@@ -1,0 +1,302 @@
+"""A table of measured runs as columns, and each row's work, machine and layout as the planner's numbers.
+
+A blank layout field takes its framework's documented default of that time, and the row says so in `assumed`. A row
+that cannot be expressed (dimensions missing, the device no GPU) says why in `skipped`; it is never dropped.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner import library
+from planner.errors import InputError, UnknownNameError, shorten
+from planner.estimate import Machine
+from planner.formula import Array
+from planner.plan.cluster import Accelerator, Cluster, Fabric
+from planner.plan.shipped import accelerator
+from planner.plan.workload import BYTES_OF_PRECISION, Workload
+from planner.timing import collectives, software
+from planner.timing import device as devices
+
+Text = NDArray[np.str_]
+
+NUMBERS = (
+    "params_b", "active_params_b", "n_layers", "hidden", "ffn_hidden", "n_heads", "n_kv_heads", "vocab", "n_experts",
+    "experts_per_token", "expert_ffn", "n_shared_experts", "n_dense_layers", "seq_len", "n_gpus", "gpus_per_node",
+    "nic_gbit_per_s_per_gpu", "tp", "pp", "virtual_stages", "dp", "cp", "ep", "zero_stage", "micro_batch",
+    "grad_accum", "global_batch", "global_batch_tokens", "tflops_per_gpu", "mfu", "hfu", "mfu_peak_tflops",
+    "step_time_s", "tokens_per_s_per_gpu", "mem_gb_per_gpu", "total_tokens", "total_gpu_hours", "energy_mwh", "co2_t",
+    "cost_usd",
+)  # fmt: skip
+WORDS = (
+    "id", "source_key", "kind", "quality", "model_name", "ffn_type", "tied_embeddings", "gpu", "interconnect",
+    "precision", "sequence_parallel", "zero_group", "recompute", "framework", "attention", "tflops_kind",
+    "mem_definition", "outcome", "derived", "notes",
+)  # fmt: skip
+_MOST_ROWS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A table of runs as columns: numbers with NaN for blank, words with '' for blank."""
+
+    numbers: dict[str, Array]
+    words: dict[str, Text]
+
+    def __len__(self) -> int:
+        return len(self.words["id"])
+
+    def number(self, name: str, default: float | Array = np.nan) -> Array:
+        """A numeric column with its blanks filled."""
+        column = self.numbers[name]
+        return np.where(np.isnan(column), default, column)
+
+    def where(self, mask: NDArray[np.bool_]) -> Runs:
+        """The rows that a mask keeps."""
+        return Runs({k: v[mask] for k, v in self.numbers.items()}, {k: v[mask] for k, v in self.words.items()})
+
+
+def read(path: Path) -> Runs:
+    """Read a table of runs. Columns may be missing or blank; what is no number where one belongs is named by line."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            header = next(reader, [])
+            rows = []
+            for row in reader:
+                rows.append(row)
+                if len(rows) > _MOST_ROWS:
+                    raise InputError(f"{path}: more than {_MOST_ROWS:,} rows")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV table in UTF-8 ({error})") from None
+    if not set(header) & {"gpu", "n_layers", "total_gpu_hours"}:
+        raise InputError(f"{path}: not a table of runs; its header has none of gpu, n_layers, total_gpu_hours")
+    rows = [row for row in rows if any(row)]
+    columns = {name.strip(): [row[i].strip() if i < len(row) else "" for row in rows] for i, name in enumerate(header)}
+    blank = [""] * len(rows)
+    words = {name: np.array(columns.get(name, blank), dtype=np.str_) for name in WORDS}
+    if "id" not in columns:
+        words["id"] = np.array([f"row {i + 2}" for i in range(len(rows))], dtype=np.str_)
+    return Runs({name: _numbers(path, name, columns.get(name, blank)) for name in NUMBERS}, words)
+
+
+def _numbers(path: Path, name: str, texts: list[str]) -> Array:
+    unique = {text: np.nan for text in set(texts)}
+    for text in unique:
+        try:
+            unique[text] = float(text) if text else np.nan
+        except ValueError:
+            line = texts.index(text) + 2
+            raise InputError(f"{path}: line {line}: {name}: {shorten(text)!r} is not a number") from None
+    values = np.array([unique[text] for text in texts], dtype=float)
+    values[~np.isfinite(values) | (values < 0)] = np.nan
+    return values
+
+
+@dataclass(frozen=True)
+class Expressed:
+    """The rows as the planner's numbers. `index` maps them to the table's rows."""
+
+    runs: Runs
+    workload: Workload
+    machine: Machine
+    accelerators: list[Accelerator]
+    device_index: NDArray[np.intp]
+    software_names: Text
+    skipped: Text
+    assumed: list[list[str]] = field(repr=False)
+
+    def of_device(self, value: Callable[[Accelerator], float]) -> Array:
+        """A figure of each row's accelerator."""
+        return np.array([value(one) for one in self.accelerators], dtype=float)[self.device_index]
+
+
+def express(runs: Runs) -> Expressed:
+    """Every row's numbers; rows that cannot be expressed carry harmless ones and a reason in `skipped`."""
+    n = len(runs)
+    skipped = np.full(n, "", dtype="<U200")
+    assumed: list[list[str]] = [[] for _ in range(n)]
+    kinds, kind_index, problems = _accelerators(runs)
+    for i, reason in problems.items():
+        skipped[i] = reason
+    names = np.array([generation(text) for text in runs.words["framework"]], dtype=np.str_)
+    defaults = [_defaults(name) for name in names]
+
+    def say(mask: NDArray[np.bool_], text: str) -> None:
+        for i in np.flatnonzero(mask):
+            assumed[i].append(text)
+
+    for name in ("n_layers", "hidden", "seq_len"):
+        missing = np.isnan(runs.numbers[name]) & (skipped == "")
+        skipped[missing] = f"{name} is not stated"
+    hybrid = np.char.find(np.char.lower(runs.words["model_name"]), "nemotron-h") >= 0
+    hybrid |= np.char.find(np.char.lower(runs.words["model_name"]), "nemotronh") >= 0
+    skipped[hybrid & (skipped == "")] = "a hybrid with state-space layers, which the planner does not express"
+    w = _workload(runs, defaults, say, skipped)
+    per_device = [
+        devices.device(kinds[i], precision)
+        for i, precision in _pairs(kind_index, runs, kinds)[0]
+    ]
+    pair_index = _pairs(kind_index, runs, kinds)[1]
+    links, link_index = _networks(runs, kinds, kind_index, w)
+    unique, software_index = np.unique(names, return_inverse=True)
+    machine = Machine(
+        device=devices.gather(per_device, pair_index), network=collectives.gather(links, link_index),
+        software=software.gather([software.software(str(name)) for name in unique], software_index),
+    )  # fmt: skip
+    return Expressed(runs, w, machine, kinds, kind_index, names, skipped, assumed)
+
+
+def _accelerators(runs: Runs) -> tuple[list[Accelerator], NDArray[np.intp], dict[int, str]]:
+    unique, index = np.unique(runs.words["gpu"], return_inverse=True)
+    kinds: list[Accelerator] = []
+    problems: dict[int, str] = {}
+    for position, name in enumerate(unique):
+        reason = ""
+        try:
+            kind = accelerator(str(name))
+            if kind.kind != "gpu":
+                reason = f"{name} is not a GPU"
+        except UnknownNameError as error:
+            kind, reason = accelerator("A100-80GB-SXM"), str(error) if name else "gpu is not stated"
+        kinds.append(kind)
+        if reason:
+            problems |= {int(i): reason for i in np.flatnonzero(index == position)}
+    return kinds, index, problems
+
+
+def _pairs(
+    kind_index: NDArray[np.intp], runs: Runs, kinds: list[Accelerator]
+) -> tuple[list[tuple[int, str]], NDArray[np.intp]]:
+    """Each distinct (device, precision), and which of them each row is. A precision the device lacks becomes fp16's."""
+    precision = np.where(runs.words["precision"] == "", "bf16", runs.words["precision"])
+    keys = np.array([f"{i}|{p}" for i, p in zip(kind_index, precision, strict=True)])
+    unique, index = np.unique(keys, return_inverse=True)
+    pairs = []
+    for key in unique:
+        position, _, name = str(key).partition("|")
+        kind = kinds[int(position)]
+        able = name in BYTES_OF_PRECISION and kind.peak(name)
+        pairs.append((int(position), name if able else next(p for p in ("bf16", "fp16", "fp32", "tf32", "fp8") if kind.peak(p))))
+    return pairs, index
+
+
+def _networks(
+    runs: Runs, kinds: list[Accelerator], kind_index: NDArray[np.intp], w: Workload
+) -> tuple[list[collectives.Network], NDArray[np.intp]]:
+    default = np.array([400.0 if "H" in kind.name[:2] or "B" in kind.name[:2] else 200.0 for kind in kinds])[kind_index]
+    rate = runs.number("nic_gbit_per_s_per_gpu", default)
+    family = np.array(["roce" if "roce" in text.lower() or "efa" in text.lower() else "ib" for text in runs.words["interconnect"]])
+    rows = np.stack([kind_index, rate, np.asarray(w.gpus_per_node), np.minimum(np.asarray(w.gpus), 64)])
+    unique, index = np.unique(rows, axis=1, return_inverse=True)
+    del family
+    links = []
+    for position, gigabits, per_node, gpus in unique.T:
+        fabric = Fabric(name="as published", bits_per_s_per_gpu=gigabits * 1e9)
+        cluster = Cluster(
+            accelerator=kinds[int(position)], gpus_per_node=int(per_node), nodes=max(1, int(gpus // per_node)), fabric=fabric
+        )
+        links.append(collectives.network(cluster))
+    return links, index.reshape(-1)
+
+
+def _workload(runs: Runs, defaults: list[dict[str, Any]], say: Callable[..., None], skipped: Text) -> Workload:
+    words, number = runs.words, runs.number
+    n = len(runs)
+
+    def default(key: str) -> Array:
+        return np.array([float(one[key]) for one in defaults]) if n else np.zeros(0)
+
+    def filled(name: str, value: Array | float) -> Array:
+        blank = np.isnan(runs.numbers[name])
+        say(blank, f"{name} = {value:g}" if isinstance(value, float) else name)
+        return number(name, value)
+
+    hidden, layers = number("hidden", 1.0), number("n_layers", 1.0)
+    heads = number("n_heads", np.maximum(1.0, np.round(hidden / 128)))
+    gated = np.isin(words["ffn_type"], ("swiglu", "geglu"))
+    ffn = number("ffn_hidden", np.where(gated, np.ceil(hidden * 8 / 3 / 256) * 256, 4 * hidden))
+    sequence = number("seq_len", 1.0)
+    experts = number("n_experts", 0.0)
+    gpus = number("n_gpus", 1.0)
+    tp, pp, cp = number("tp", 1.0), number("pp", 1.0), number("cp", 1.0)
+    dp = number("dp", np.maximum(1.0, np.floor(gpus / (tp * pp * cp))))
+    mismatch = (tp * pp * cp * dp != gpus) & (skipped == "") & ~np.isnan(runs.numbers["n_gpus"])
+    dp = np.where(mismatch, np.maximum(1.0, np.floor(gpus / (tp * pp * cp))), dp)
+    say(mismatch, "dp from the GPUs")
+    batch = number("global_batch", number("global_batch_tokens", np.nan) / sequence)
+    accumulation = number("grad_accum", 1.0)
+    micro = number("micro_batch", np.nan)
+    batch = np.where(np.isnan(batch), np.where(np.isnan(micro), 1.0, micro) * dp * accumulation, batch)
+    say(np.isnan(micro), "micro_batch")
+    has_accumulation = ~np.isnan(runs.numbers["grad_accum"])
+    micro = np.where(np.isnan(micro), np.where(has_accumulation, np.maximum(1.0, np.floor(batch / (dp * accumulation))), 1.0), micro)
+    micro = np.minimum(micro, np.maximum(1.0, np.ceil(batch / dp)))
+    recompute = np.where(words["recompute"] == "", np.array([str(one["recompute"]) for one in defaults] or [""])[: n or 1], words["recompute"]) if n else words["recompute"]  # fmt: skip
+    say(words["recompute"] == "", "recompute")
+    zero = filled("zero_stage", default("zero_stage"))
+    parallel = np.where(words["sequence_parallel"] == "", default("sequence_parallel"), words["sequence_parallel"] == "yes")
+    flash = np.where(words["attention"] == "", default("flash"), words["attention"] != "unfused")
+    precision = np.where(np.isin(words["precision"], list(BYTES_OF_PRECISION)), words["precision"], "bf16")
+    wide = np.isin(precision, ("fp32", "tf32"))
+    per_node = np.minimum(number("gpus_per_node", 8.0), np.maximum(1.0, gpus))
+    group = _groups(words["zero_group"], dp * cp, per_node, tp)
+    dense_layers = np.where(experts > 0, number("n_dense_layers", 0.0), layers)
+    virtual = number("virtual_stages", 1.0)
+    virtual = np.where((pp > 1) & (layers % np.maximum(1.0, pp * virtual) == 0), virtual, np.where(pp > 1, virtual, 1.0))
+    return Workload(
+        layers=layers, encoder_layers=0.0 * layers, hidden=hidden, heads=heads, kv_heads=number("n_kv_heads", heads),
+        head_dim=np.where(hidden % heads == 0, hidden / heads, 128.0), ffn=ffn, ffn_matrices=np.where(gated, 3.0, 2.0),
+        vocabulary=number("vocab", 51200.0), tied=(words["tied_embeddings"] == "yes") * 1.0, has_head=1.0 + 0.0 * layers,
+        norm_vectors=np.where(gated, 1.0, 2.0), final_norm=1.0 + 0.0 * layers, embedding_norm=0.0 * layers,
+        qk_norm=0.0 * layers, position_rows=0.0 * layers, token_types=0.0 * layers, relative_buckets=0.0 * layers,
+        qkv_bias=np.where(gated, 0.0, 1.0), output_bias=np.where(gated, 0.0, 1.0), ffn_bias=np.where(gated, 0.0, 1.0),
+        experts=experts, experts_per_token=number("experts_per_token", 0.0), expert_ffn=number("expert_ffn", ffn),
+        shared_experts=number("n_shared_experts", 0.0), dense_layers=dense_layers,
+        tokens=number("total_tokens", batch * sequence), sequence=sequence, batch=batch, causal=1.0 + 0.0 * layers,
+        flash=flash * 1.0, dropout=default("dropout"), activation_bytes=np.where(wide, 4.0, 2.0),
+        weight_bytes=np.where(wide, 4.0, 2.0), gradient_bytes=np.where(wide, 4.0, default("gradient_bytes")),
+        optimizer_bytes=np.where(wide, 8.0, default("optimizer_bytes")), gpus=gpus, gpus_per_node=per_node, tp=tp, pp=pp, cp=cp, dp=dp,
+        ep=np.where(experts > 0, number("ep", 1.0), 1.0), virtual_stages=virtual, gpipe=0.0 * layers, zero_stage=zero,
+        zero_group=group, sequence_parallel=(parallel * (tp > 1)) * 1.0, micro_batch=micro,
+        recompute_full=(recompute == "full") * 1.0, recompute_selective=(recompute == "selective") * 1.0,
+        recompute_share=1.0 + 0.0 * layers, optimizer_offload=0.0 * layers, activation_offload=0.0 * layers,
+    )  # fmt: skip
+
+
+def _groups(words: Text, ranks: Array, per_node: Array, tp: Array) -> Array:
+    stated = np.array([float(text) if re.fullmatch(r"\d+(\.0)?", text) else np.nan for text in words], dtype=float)
+    stated = np.where(words == "node", np.maximum(1.0, per_node / tp), stated)
+    return np.minimum(np.where(np.isnan(stated), ranks, stated), ranks)
+
+
+@cache
+def generation(framework: str) -> str:
+    """The software generation of a framework as a source prints it: the longest pattern that it contains."""
+    text = framework.casefold()
+    best, name = -1, "pytorch"
+    for candidate in library.paths("frameworks"):
+        for pattern in library.read("frameworks", candidate).get("frameworks", []):
+            if pattern.casefold() in text and len(pattern) > best:
+                best, name = len(pattern), candidate
+    return name
+
+
+@cache
+def _defaults(name: str) -> dict[str, Any]:
+    """A generation's documented defaults for what a source leaves blank."""
+    return {
+        "zero_stage": 1, "sequence_parallel": 0, "flash": 1, "dropout": 0, "recompute": "none", "gradient_bytes": 4,
+        "optimizer_bytes": 12, **library.read("frameworks", name).get("defaults", {}),
+    }  # fmt: skip
