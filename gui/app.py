@@ -1,0 +1,96 @@
+"""Starting the desktop app, and taking its pictures."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QApplication
+
+import planner
+from gui.theme import switch
+from gui.window import Window
+from planner.errors import InputError
+from planner.plan import file
+
+BASE_POINT_SIZE = 10.0
+
+
+def run(argv: list[str]) -> int:
+    """Open the window (on the plan file named in `argv`, if any) and stay until it is closed."""
+    app = make_application(argv)
+    window = Window()
+    switch().apply(window.settings.theme)
+    app.installEventFilter(_FirstPaint(window))
+    window.show()
+    if len(argv) > 1:
+        window.open(Path(argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return int(app.exec())
+
+
+def make_application(argv: list[str]) -> QApplication:
+    """The one QApplication, in Fusion, with the type scale's base size."""
+    app = QApplication.instance() or QApplication(argv[:1] or ["trainplan"])
+    app.setApplicationName("trainplan")
+    app.setApplicationDisplayName("")
+    app.setApplicationVersion(planner.__version__)
+    app.setStyle("fusion")
+    font = QFont(app.font())
+    font.setPointSizeF(BASE_POINT_SIZE)
+    app.setFont(font)
+    return app
+
+
+class _FirstPaint(QObject):
+    """Starts what can wait once the window has been painted."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self._window = window
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint:
+            QApplication.instance().removeEventFilter(self)
+            QTimer.singleShot(0, self._window, self._window.after_first_paint)
+        return False
+
+
+def screenshots(folder: Path, theme: str = "light", width: int = 1280, height: int = 800) -> list[Path]:
+    """One PNG a page, named after it. Needs no screen. Raises `InputError` where they cannot be written."""
+    app = make_application(["trainplan"])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
+    window = Window(file.load("llama-2-7b"))
+    switch().apply(theme)
+    window.resize(width, height)
+    window.show()
+    window.after_first_paint()
+    written = []
+    for page in window.page_classes:
+        window.show_page(page.key)
+        _settle(app)
+        path = folder / f"{page.key}.png"
+        if not window.grab().save(str(path)):
+            raise InputError(f"{path}: cannot be written; choose another place")
+        written.append(path)
+    window.autosave.close()
+    window.destroy()
+    return written
+
+
+def _settle(app: QApplication, seconds: float = 0.4) -> None:
+    """Let timers, layouts and charts come to rest."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        app.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv))

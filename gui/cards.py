@@ -1,0 +1,101 @@
+"""Cards of the headline figures: label, value, band, and the kind of number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from gui.fields import mark
+from gui.widgets import KIND_SIGNS, chip, label
+
+if TYPE_CHECKING:
+    from planner.estimate import Figure
+
+NARROWEST = 178
+
+
+class MetricCard(QFrame):
+    """One figure. A click, Enter or F1 opens its derivation."""
+
+    opened = Signal(str)
+
+    def __init__(self, key: str, title: str) -> None:
+        super().__init__()
+        self.key = key
+        self.setObjectName(f"card.{key}")
+        self.setProperty("metric", "true")
+        self.setAccessibleName(title)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 11, 12, 11)
+        layout.setSpacing(3)
+        self._kind = chip("estimated")
+        top = QHBoxLayout()
+        top.addWidget(label(title, "muted", size=0.92), 1)
+        layout.addLayout(top)
+        self.value = label("–", size=1.55, bold=True)
+        self.value.setObjectName(f"card.{key}.value")
+        layout.addWidget(self.value)
+        bottom = QHBoxLayout()
+        self._band = label(" ", "muted", size=0.88)
+        self._band.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        bottom.addWidget(self._band, 1)
+        bottom.addWidget(self._kind)
+        layout.addLayout(bottom)
+
+    def show_figure(
+        self, figure: Figure | None, *, is_stale: bool, value: str = "", note: str = "", tone: str = ""
+    ) -> None:
+        """Show a figure; `value`, `note` and `tone` stand in for its own text, band and colour."""
+        self.value.setText(value or (figure.text if figure else "–"))
+        mark(self.value, "role", "muted" if is_stale else tone)
+        self._band.setText(note or (figure.band_text if figure else "") or " ")
+        self._band.setToolTip(self._band.text())
+        kind = figure.kind if figure else "estimated"
+        self._kind.setText(KIND_SIGNS.get(kind, kind))
+        mark(self._kind, "chip", kind)
+        self.setAccessibleDescription(f"{self.value.text()}, {self._band.text()}, {kind}")
+        self.setToolTip("Explain this number (F1)")
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click opens the derivation."""
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.opened.emit(self.key)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter, Space and F1 open the derivation."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space, Qt.Key.Key_F1):
+            self.opened.emit(self.key)
+        else:
+            super().keyPressEvent(event)
+
+
+class CardGrid(QWidget):
+    """Cards in as many columns as fit."""
+
+    def __init__(self, cards: list[MetricCard]) -> None:
+        super().__init__()
+        self._cards, self._columns = cards, 0
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(12)
+        self._arrange(4)
+
+    def resizeEvent(self, event: object) -> None:
+        """Arrange anew when another number of columns fits."""
+        fitting = max(2, self.width() // NARROWEST)
+        self._arrange(8 if fitting >= 8 else 4 if fitting >= 4 else 2)
+
+    def _arrange(self, columns: int) -> None:
+        if columns == self._columns:
+            return
+        for column in range(8):
+            self._grid.setColumnStretch(column, 1 if column < columns else 0)
+        self._columns = columns
+        for number, card in enumerate(self._cards):
+            self._grid.addWidget(card, number // columns, number % columns)

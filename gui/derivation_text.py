@@ -1,0 +1,83 @@
+"""The derivation of a figure as rows for a tree and as Markdown; no Qt, no arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from planner import units
+
+if TYPE_CHECKING:
+    from planner.estimate import Figure
+    from planner.formula import Node
+
+DEEPEST = 12
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a derivation: what it is called where it is used, and the node that computed it (None: a plain input)."""
+
+    name: str
+    text: str
+    node: Node | None
+
+    @property
+    def children(self) -> list[Step]:
+        """What was put in, derived or plain."""
+        if self.node is None:
+            return []
+        children = self.node.children
+        return [step(name, children.get(name), value) for name, value in self.node.inputs.items()]
+
+
+def step(name: str, node: Node | None, value: Any = None) -> Step:
+    """A line for a node, or for a plain input."""
+    if node is not None:
+        return Step(name.replace("_", " "), units.show(node.value, node.unit, 4), node)
+    return Step(name.replace("_", " "), plain(value), None)
+
+
+def root(figure: Figure) -> Step:
+    """The figure itself as the first line."""
+    return Step(figure.label, figure.text, figure.node)
+
+
+def plain(value: Any) -> str:
+    """An input as it is read: a number with separators, or a word."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.6g}"
+
+
+def inputs_line(node: Node) -> str:
+    """The numbers put into a formula: `layers = 32, hidden = 4,096`."""
+    return ",  ".join(f"{child.name} = {child.text}" for child in step("", node).children)
+
+
+def markdown(figure: Figure) -> str:
+    """The whole derivation, ready to paste into an issue or a note."""
+    band = f" ({figure.band_text})" if figure.band_text else ""
+    lines = [
+        f"### {figure.label}: {figure.text}{band}",
+        "",
+        f"{figure.kind.capitalize()}. {_once(figure.formula, figure.source)}",
+        "",
+    ]
+    if figure.node is not None:
+        _nest(root(figure), 0, lines)
+    return "\n".join(lines) + "\n"
+
+
+def _nest(line: Step, depth: int, lines: list[str]) -> None:
+    told = _once(line.node.expression, line.node.source) if line.node else ""
+    lines.append(f"{'  ' * depth}- **{line.name}** = {line.text}{f'  —  {told}' if told else ''}")
+    if depth < DEEPEST:
+        for child in line.children:
+            _nest(child, depth + 1, lines)
+
+
+def _once(expression: str, source: str) -> str:
+    return f"`{expression}` ({source})" if expression and source else f"`{expression}`" if expression else source

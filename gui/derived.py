@@ -1,0 +1,96 @@
+"""What follows from a plan without an estimate: values of fields left blank, the layout's product, data sheets. No Qt."""
+
+from __future__ import annotations
+
+from planner import library, units
+from planner.errors import TrainplanError
+from planner.plan.cluster import Accelerator
+from planner.plan.plan import Plan
+
+Fact = tuple[str, str]
+
+
+def placeholders(plan: Plan) -> dict[str, str]:
+    """What a blank field stands for, by path."""
+    price = _price(plan)
+    grid = _grid(plan)
+    return {
+        "layout.dp": f"{plan.dp:,} (the remaining GPUs)",
+        "layout.zero_group": f"{plan.dp * plan.layout.cp:,} (all ranks)",
+        "layout.recompute_layers": "all",
+        "prices.usd_per_gpu_hour": f"{price['usd_per_gpu_hour']:g} (shipped)" if price else "unknown: fill in",
+        "prices.network_premium": f"{plan.cluster.fabric.price_share:g} (the fabric's)",
+        "prices.power_share": "from utilization",
+        "prices.grid_kg_per_kwh": f"{grid['kg_per_kwh']:g} (the region's)" if grid else "unknown: fill in",
+    }
+
+
+def layout_line(plan: Plan) -> tuple[str, bool]:
+    """The product of the parallel degrees against the cluster, and whether they agree."""
+    layout, gpus = plan.layout, plan.cluster.gpus
+    used = layout.tp * layout.pp * layout.cp * plan.dp
+    degrees = f"tp {layout.tp} × pp {layout.pp} × cp {layout.cp} × dp {plan.dp:,} = {used:,}"
+    if used == gpus:
+        return f"{degrees} GPUs, the whole cluster", True
+    return f"{degrees} GPUs, but the cluster has {gpus:,}", False
+
+
+def batch_facts(plan: Plan) -> list[Fact]:
+    """The batch and the length of the run, told in tokens and steps."""
+    recipe = plan.recipe
+    return [
+        ("Tokens a step", units.show(recipe.batch_tokens, "tokens")),
+        ("Steps", f"{recipe.steps:,.0f}"),
+        ("Sequences a step and rank", f"{recipe.global_batch / plan.dp:g}"),
+    ]
+
+
+def data_sheet(accelerator: Accelerator) -> list[Fact]:
+    """An accelerator's figures as they are shipped, with source and date."""
+    peaks = [
+        (f"Peak {name}", units.show(value, "FLOP/s"))
+        for name, value in accelerator.peak_flops.model_dump().items()
+        if value
+    ]
+    link = (
+        f"{accelerator.link}, {units.show(accelerator.link_bytes_per_s, 'B/s')}"
+        if accelerator.link_bytes_per_s
+        else accelerator.link
+    )
+    return [
+        *peaks,
+        ("Memory", units.show(accelerator.memory_bytes, "B")),
+        ("Memory bandwidth", units.show(accelerator.memory_bandwidth_bytes_per_s, "B/s")),
+        ("Scale-up link", link or "none known"),
+        ("Power limit", units.show(accelerator.tdp_w, "W") if accelerator.tdp_w else "unknown"),
+        ("Source", ", ".join(filter(None, (accelerator.source, accelerator.as_of, accelerator.confidence)))),
+    ]
+
+
+def cluster_facts(plan: Plan) -> list[Fact]:
+    """The cluster in numbers, and where price and grid come from."""
+    cluster, fabric = plan.cluster, plan.cluster.fabric
+    price, grid = _price(plan), _grid(plan)
+    facts = [
+        ("GPUs", f"{cluster.gpus:,}"),
+        ("Network a GPU", f"{units.show(fabric.bits_per_s_per_gpu, 'bit/s')}, {units.show_duration(fabric.latency_s)}"),
+    ]
+    if price and plan.prices.usd_per_gpu_hour is None:
+        facts.append(("Price", f"${price['usd_per_gpu_hour']:g}/h: {price['source']}, {price['as_of']}"))
+    if grid and plan.prices.grid_kg_per_kwh is None:
+        facts.append(("Grid", f"{grid['kg_per_kwh']:g} kg/kWh: {grid['source']}"))
+    return facts
+
+
+def _price(plan: Plan) -> dict[str, object] | None:
+    try:
+        return library.price(plan.cluster.accelerator.name)
+    except (TrainplanError, KeyError):
+        return None
+
+
+def _grid(plan: Plan) -> dict[str, object] | None:
+    try:
+        return library.grid(plan.prices.grid_region)
+    except (TrainplanError, KeyError):
+        return None

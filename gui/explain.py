@@ -1,0 +1,141 @@
+"""The panel that opens a number into its derivation: formula in symbols, the numbers put in, the source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout
+
+from gui import derivation_text
+from gui.derivation_text import Step
+from gui.widgets import KIND_SIGNS, button, chip, label, row
+
+if TYPE_CHECKING:
+    from planner.estimate import Figure
+
+
+class ExplainPanel(QFrame):
+    """Shows one figure; follows it when the plan changes."""
+
+    closed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("explain")
+        self.setAccessibleName("Explanation of a number")
+        self.key = ""
+        self._figure: Figure | None = None
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 12, 14, 12)
+        layout.setSpacing(6)
+        self._title = label(role="muted", wrap=True)
+        close = button("Close", "explain.close", flat=True)
+        close.clicked.connect(self.close_panel)
+        self._value = label(size=1.6, bold=True)
+        self._value.setObjectName("explain.value")
+        self._chip = chip("estimated")
+        self._band = label(role="muted")
+        self._formula = label(wrap=True)
+        self._formula.setObjectName("explain.formula")
+        font = self._formula.font()
+        font.setStyleHint(font.StyleHint.Monospace)
+        font.setFamily("monospace")
+        self._formula.setFont(font)
+        self._inputs = label(wrap=True)
+        self._source = label(role="muted", size=0.92, wrap=True)
+        self.tree = self._make_tree()
+        self.copy = button("Copy as Markdown", "explain.copy")
+        self.copy.clicked.connect(self._copy)
+        layout.addWidget(row(self._title, None, close))
+        layout.addWidget(row(self._value, self._chip, None))
+        for widget in (self._band, self._formula, self._inputs, self._source):
+            if widget is not self._band:
+                widget.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            layout.addWidget(widget)
+        layout.addWidget(label("Derivation", bold=True))
+        layout.addWidget(self.tree, 1)
+        layout.addWidget(row(self.copy, None))
+        self.setMinimumWidth(300)
+        self.hide()
+
+    def explain(self, figure: Figure) -> None:
+        """Open a figure."""
+        self.key, self._figure = figure.key, figure
+        self._title.setText(figure.label)
+        self._chip.setText(KIND_SIGNS.get(figure.kind, figure.kind))
+        self._chip.setProperty("chip", figure.kind)
+        self._chip.style().polish(self._chip)
+        self._band.setText(f"80 % band: {figure.band_text}" if figure.band_text else "")
+        self._band.setVisible(bool(figure.band_text))
+        self.tree.clear()
+        first = derivation_text.root(figure)
+        item = _item(first)
+        self.tree.addTopLevelItem(item)
+        item.setExpanded(True)
+        self.tree.setCurrentItem(item)
+        self._value.setText(figure.text)
+        self.show()
+
+    def follow(self, figures: dict[str, Figure]) -> None:
+        """The plan changed: show the same figure anew."""
+        if self.isVisible() and self.key in figures and figures[self.key] is not self._figure:
+            self.explain(figures[self.key])
+
+    def close_panel(self) -> None:
+        """Hide."""
+        self.hide()
+        self.closed.emit()
+
+    def _make_tree(self) -> QTreeWidget:
+        tree = QTreeWidget()
+        tree.setObjectName("explain.tree")
+        tree.setAccessibleName("Derivation")
+        tree.setHeaderLabels(["What", "Value"])
+        tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        tree.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        tree.header().setStretchLastSection(False)
+        tree.setUniformRowHeights(True)
+        tree.itemExpanded.connect(_grow)
+        tree.currentItemChanged.connect(
+            lambda item, _: item and self._show_step(item.data(0, Qt.ItemDataRole.UserRole))
+        )
+        return tree
+
+    def _show_step(self, line: Step) -> None:
+        node, figure = line.node, self._figure
+        is_root = node is None or figure is None or node is figure.node
+        expression = node.expression if node else (figure.formula if figure and line.name == figure.label else "")
+        source = node.source if node else (figure.source if figure and line.name == figure.label else "an input")
+        shown = expression != (node.name if node else "")
+        self._formula.setText(
+            f"{line.name if not is_root or node is None else node.name.replace('_', ' ')} = {expression}"
+            if expression and shown
+            else line.name
+        )
+        inputs = derivation_text.inputs_line(node) if node else ""
+        self._inputs.setText(f"with {inputs}" if inputs else f"= {line.text}")
+        self._source.setText(f"Source: {source}" if source else "")
+
+    def _copy(self) -> None:
+        if self._figure is not None:
+            QGuiApplication.clipboard().setText(derivation_text.markdown(self._figure))
+            self.copy.setText("Copied")
+
+
+def _item(line: Step) -> QTreeWidgetItem:
+    item = QTreeWidgetItem([line.name, line.text])
+    item.setData(0, Qt.ItemDataRole.UserRole, line)
+    item.setToolTip(0, line.node.source if line.node else "")
+    item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    if line.children:
+        item.setChildIndicatorPolicy(QTreeWidgetItem.ChildIndicatorPolicy.ShowIndicator)
+    return item
+
+
+def _grow(item: QTreeWidgetItem) -> None:
+    """Children are made when a line is opened: a derivation may be deep."""
+    if not item.childCount():
+        for child in item.data(0, Qt.ItemDataRole.UserRole).children:
+            item.addChild(_item(child))

@@ -1,0 +1,14 @@
+"""The pages, one a file. A page builds widgets, shows a state and emits intent."""
+
+from __future__ import annotations
+
+from gui.pages.hardware import HardwarePage
+from gui.pages.model import ModelPage
+from gui.pages.page import Page
+from gui.pages.perplexity import PerplexityPage
+from gui.pages.profile import ProfilePage
+from gui.pages.results import ResultsPage
+from gui.pages.training import TrainingPage
+
+PAGES: list[type[Page]] = [ModelPage, HardwarePage, TrainingPage, ProfilePage, ResultsPage, PerplexityPage]
+"""In the order of the list on the left, and of Ctrl+1 … Ctrl+9."""

@@ -1,0 +1,41 @@
+"""The Hardware page: accelerator, nodes, network, prices, electricity."""
+
+from __future__ import annotations
+
+from gui import derived
+from gui.document import Document
+from gui.forms import Form, specs
+from gui.pages.page import DescribePage, Facts
+from gui.state import State
+from gui.widgets import Card
+from planner import library
+from planner.plan.cluster import Cluster
+from planner.plan.prices import Prices
+
+
+class HardwarePage(DescribePage):
+    """On which machines, at which prices."""
+
+    key, title, group = "hardware", "Hardware", "Describe"
+    sections = ("cluster", "prices")
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        names = {"accelerator": lambda: library.names("accelerators"), "fabric": lambda: library.names("fabrics")}
+        cluster = Form("Cluster", specs(Cluster, "cluster", names), document)
+        grids = {"grid_region": lambda: [row["region"] for row in library.table("grids")]}
+        prices = Form("Prices and electricity", specs(Prices, "prices", grids), document)
+        self._sheet, self._facts = Facts(), Facts()
+        self._sheet_card = Card("Data sheet")
+        self._sheet_card.add(self._sheet)
+        facts = Card("Cluster")
+        facts.add(self._facts)
+        self._build([cluster, prices], [self._sheet_card, facts])
+
+    def show_state(self, state: State) -> None:
+        """Show the forms, the data sheet, and where price and grid come from."""
+        super().show_state(state)
+        self._sheet.show_facts(
+            [("Device", state.plan.cluster.accelerator.name), *derived.data_sheet(state.plan.cluster.accelerator)]
+        )
+        self._facts.show_facts(derived.cluster_facts(state.plan))

@@ -1,0 +1,83 @@
+"""The Model page: choose a known architecture or describe one's own; the parameters by part follow."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QLabel
+
+from gui.document import Document
+from gui.fields import SearchField
+from gui.forms import Form, specs
+from gui.pages.page import DescribePage
+from gui.state import State
+from gui.tables import FigureTree
+from gui.widgets import Card, label, row
+from planner import library
+from planner.errors import InputError
+from planner.plan import shipped
+from planner.plan.model import Model
+from planner.plan.plan import Plan
+
+
+class ModelPage(DescribePage):
+    """The transformer's dimensions."""
+
+    key, title, group = "model", "Model", "Describe"
+    sections = ("model",)
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        preset = self._make_preset()
+        fields = [spec for spec in specs(Model, "model") if spec.path != "model.source"]
+        self._form = Form("Dimensions", fields, document)
+        self._parts = FigureTree("model.parts", "Parameters and work by part")
+        self._parts.opened.connect(self.explain)
+        self._parts.setMinimumHeight(420)
+        self._source = label(role="muted", size=0.92, wrap=True)
+        side = Card("What follows")
+        side.add(self._parts, self._source)
+        self._build([preset, self._form], [side])
+
+    def _make_preset(self) -> Card:
+        card = Card()
+        self.preset = SearchField(library.names("models"))
+        self.preset.setObjectName("model.preset")
+        self.preset.setAccessibleName("Known model")
+        self.preset.setMinimumWidth(240)
+        self.preset.chosen.connect(self._choose)
+        self.preset.typed_unknown.connect(self._choose)
+        caption = QLabel("&Known model")
+        caption.setBuddy(self.preset)
+        self._edited = label(role="warning")
+        card.add(row(caption, self.preset, self._edited, None, spacing=12))
+        card.add(label("Type any part of a name to search. Every dimension below may then be changed.", "muted", size=0.92, wrap=True))  # fmt: skip
+        return card
+
+    def show_state(self, state: State) -> None:
+        """Show the dimensions and what follows from them."""
+        super().show_state(state)
+        model = state.plan.model
+        self.preset.show_value(model.name)
+        self._edited.setText("" if _is_as_shipped(model) else "✎ changed")
+        self._source.setText(f"Source: {model.source} {model.as_of}".strip() if model.source else "")
+        if state.estimate:
+            figures = state.estimate.figures
+            self._parts.show_figures([figure for key, figure in figures.items() if key.startswith("work.")], None)
+
+    def reset(self, plan: Plan) -> None:
+        """Show the plan's model again."""
+        super().reset(plan)
+        self.preset.show_value(plan.model.name)
+
+    def _choose(self, name: str) -> None:
+        try:
+            self.document.apply({"model": name}, f"model {name}")
+        except InputError as error:
+            self.failed.emit(str(error))
+            self.preset.show_value(self.document.plan.model.name)
+
+
+def _is_as_shipped(model: Model) -> bool:
+    try:
+        return model == shipped.model(model.name)
+    except InputError:
+        return False

@@ -1,0 +1,134 @@
+"""What all pages have in common: a key, a title, a sign, and how they show a state."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
+
+from gui.derived import Fact, placeholders
+from gui.document import Document
+from gui.forms import FieldSpec, Form
+from gui.sidebar import Sign
+from gui.state import State
+from gui.widgets import column, label, scrolling
+from planner.plan.plan import Plan
+
+NARROW = 900
+
+
+class Page(QWidget):
+    """Builds widgets, shows a state, emits intent. No arithmetic and no threads."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    group: ClassVar[str]
+
+    explain = Signal(str)
+    """Open the derivation of a figure, by key."""
+    help = Signal(str)
+    """What the field is that one is in."""
+    failed = Signal(str)
+    done = Signal(str)
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.setObjectName("page")
+        self.setAccessibleName(self.title)
+
+    def show_state(self, state: State) -> None:
+        """Show the plan and its estimate."""
+
+    def reset(self, plan: Plan) -> None:
+        """Forget what is typed and not part of the plan."""
+
+    def focus_field(self, path: str) -> bool:
+        """Put the cursor into a field; False where this page has none of that path."""
+        return False
+
+    @classmethod
+    def sign(cls, state: State) -> Sign:
+        """The page's state in the list of pages."""
+        return Sign()
+
+
+class DescribePage(Page):
+    """A page of forms on the left and what follows from them on the right."""
+
+    sections: ClassVar[tuple[str, ...]]
+
+    def _build(self, left: list[QWidget], right: list[QWidget]) -> None:
+        self.forms = [widget for widget in left if isinstance(widget, Form)]
+        for form in self.forms:
+            form.focused.connect(self._help)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        forms = column(*left, None, margins=(18, 16, 8, 18))
+        forms.setMaximumWidth(760)
+        side = column(*right, None, margins=(8, 16, 18, 18))
+        layout.addWidget(scrolling(forms), 7)
+        layout.addWidget(scrolling(side), 5)
+
+    def show_state(self, state: State) -> None:
+        """Show all forms."""
+        blank = placeholders(state.plan)
+        for form in self.forms:
+            form.show_state(state, blank)
+
+    def reset(self, plan: Plan) -> None:
+        """Forget what is typed in any form."""
+        for form in self.forms:
+            form.reset(plan)
+
+    def focus_field(self, path: str) -> bool:
+        """Put the cursor into a field."""
+        return any(form.focus(path) for form in self.forms)
+
+    def _help(self, spec: FieldSpec) -> None:
+        self.help.emit(f"{spec.title}: {spec.description}   ·   {spec.path}")
+
+    @classmethod
+    def sign(cls, state: State) -> Sign:
+        """A tick, or the worst problem of the page's sections."""
+        problems = state.problems_under(*cls.sections)
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors:
+            return Sign("✕", "bad", f"{len(errors)} error{'s' if len(errors) > 1 else ''}: {errors[0].message}")
+        if problems:
+            return Sign(
+                "!", "warning", f"{len(problems)} warning{'s' if len(problems) > 1 else ''}: {problems[0].message}"
+            )
+        return Sign("✓", "good", "complete")
+
+
+class Facts(QWidget):
+    """Names and values in two aligned columns; made once, filled often."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(14)
+        self._grid.setVerticalSpacing(6)
+        self._grid.setColumnStretch(1, 1)
+        self._labels: list[tuple[QLabel, QLabel]] = []
+
+    def show_facts(self, facts: list[Fact]) -> None:
+        """Fill in; spare lines are hidden."""
+        while len(self._labels) < len(facts):
+            name, value = label(role="muted"), label(wrap=True)
+            line = len(self._labels)
+            self._grid.addWidget(name, line, 0)
+            self._grid.addWidget(value, line, 1)
+            name.setAlignment(name.alignment().AlignTop)
+            self._labels.append((name, value))
+        for number, (name, value) in enumerate(self._labels):
+            shown = number < len(facts)
+            if shown:
+                name.setText(facts[number][0])
+                value.setText(facts[number][1])
+            name.setVisible(shown)
+            value.setVisible(shown)

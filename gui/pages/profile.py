@@ -1,0 +1,195 @@
+"""The Profile page: measure a real decoder layer on this computer, in a process of its own, rows appearing live."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHeaderView, QLabel, QTableWidgetItem, QVBoxLayout
+
+from gui import machine
+from gui.document import Document
+from gui.fields import ComboField, mark
+from gui.jobs import Job, Outcome
+from gui.pages.page import Page
+from gui.sidebar import Sign
+from gui.state import State
+from gui.tables import CopyTable
+from gui.widgets import Card, button, column, label, row
+from planner import units
+
+COLUMNS = ["Operation", "Direction", "Batch × tokens", "Time", "TFLOP/s", "Peak memory", "Spread", "Repeats"]
+NOISY_SPREAD = 0.10
+
+
+class ProfilePage(Page):
+    """Runs the command line's `profile`."""
+
+    key, title, group = "profile", "Profile", "Measure"
+    run = Signal(list)
+    cancel = Signal()
+    last: Outcome | None = None
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        self._device_line = label(wrap=True)
+        self._device_line.setObjectName("profile.device_line")
+        self._note = label(role="muted", wrap=True, size=0.92)
+        self.device = self._choice(
+            "profile.device", "Device", [("Automatic", "auto"), ("GPU (CUDA)", "cuda"), ("Processor", "cpu")]
+        )
+        self.suite = self._choice("profile.suite", "Suite", [("Quick, about 3 minutes", "quick"), ("Full", "full")])
+        self.start = button("&Run profile", "profile.run", primary=True)
+        self.start.setToolTip("Measure on this computer (F5)")
+        self.start.clicked.connect(self.begin)
+        self.stop = button("Cancel", "profile.cancel")
+        self.stop.clicked.connect(self.cancel)
+        self._why = label(role="error", wrap=True)
+        self._why.setObjectName("profile.why")
+        self.status = label(wrap=True)
+        self.status.setObjectName("profile.status")
+        self.table = CopyTable("profile.rows", "Measured rows", COLUMNS)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self._plan_line = label(role="muted", wrap=True, size=0.92)
+        self._build()
+        self._show_running(False)
+
+    def _build(self) -> None:
+        device = Card("Measure this computer")
+        device.add(self._device_line, self._note)
+        captions = [QLabel("&Device"), QLabel("&Suite")]
+        for caption, field in zip(captions, (self.device, self.suite), strict=True):
+            caption.setBuddy(field)
+        device.add(
+            row(captions[0], self.device, captions[1], self.suite, None, self.start, self.stop, spacing=10), self._why
+        )
+        rows = Card("Measured rows")
+        rows.add(self.status, self._plan_line)
+        rows.body.addWidget(self.table, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        content = column(device, rows, margins=(18, 16, 18, 16))
+        content.layout().setStretch(1, 1)
+        layout.addWidget(content)
+        self.status.setText(
+            "Nothing measured in this session. Estimates use the best that is known for the plan's accelerator."
+        )
+
+    def _choice(self, name: str, title: str, choices: list[tuple[str, str]]) -> ComboField:
+        made = ComboField(choices)
+        made.setObjectName(name)
+        made.setAccessibleName(title)
+        return made
+
+    def show_state(self, state: State) -> None:
+        """Say what would be measured, and why it cannot be where it cannot."""
+        found = machine.gpus()
+        self._device_line.setText(
+            f"GPU: {'; '.join(found)}" if found else f"No NVIDIA GPU here. Processor: {machine.processor()}"
+        )
+        self._note.setText(
+            f"One layer of {state.plan.model.name} at true width, forward and backward, in a process of its own."
+            + (
+                ""
+                if found
+                else " A profile of the processor describes the processor only: for GPUs the shipped profiles and data sheets are used."
+            )  # fmt: skip
+        )
+        problems = state.problems_under("model")
+        errors = [problem.message for problem in problems if problem.severity == "error"]
+        self._why.setText(f"Cannot run: {errors[0]}" if errors else "")
+        self._why.setVisible(bool(errors))
+        self._can_run = not errors
+        self.start.setEnabled(self._can_run and not self._is_running)
+
+    def begin(self) -> None:
+        """Ask for a run with what is chosen."""
+        if not self.start.isEnabled():
+            return
+        self.table.setRowCount(0)
+        self._plan_line.setText("")
+        self._show_running(True)
+        mark(self.status, "role", "")
+        self.status.setText("Starting…")
+        self.run.emit(["profile", "--model", self.document.plan.model.name, "--device", self.device.currentData(), "--suite", self.suite.currentData(), "--events"])  # fmt: skip
+
+    def follow(self, job: Job) -> None:
+        """Show a job's rows as they come."""
+        job.event.connect(self._take)
+        job.row.connect(self._add_row)
+        job.ended.connect(self._end)
+
+    def _take(self, told: dict[str, Any]) -> None:
+        kind = told.get("event")
+        if kind == "started":
+            self.status.setText(f"Measuring {told.get('model')} on {told.get('device')} in {told.get('dtype')}")
+        elif kind == "planned":
+            shapes = told.get("shapes") or []
+            self._plan_line.setText(f"{len(shapes)} shapes, about {units.show_duration(float(told.get('seconds') or 0))}, at most {units.show(max((shape.get('memory_bytes') or 0 for shape in shapes), default=0), 'B')}")  # fmt: skip
+        elif kind == "note":
+            self._plan_line.setText(str(told.get("text") or ""))
+
+    def _add_row(self, told: dict[str, Any]) -> None:
+        line = self.table.rowCount()
+        self.table.insertRow(line)
+        for number, text in enumerate(_cells(told)):
+            item = QTableWidgetItem(text)
+            item.setTextAlignment(0x0080 | (0x0001 if number < 2 else 0x0002))
+            self.table.setItem(line, number, item)
+        self.table.item(line, 0).setToolTip(json.dumps(told, ensure_ascii=False)[:1500])
+        self.table.scrollToBottom()
+
+    def _end(self, outcome: Outcome) -> None:
+        type(self).last = outcome
+        self._show_running(False)
+        count = self.table.rowCount()
+        rows = f"{count} row{'' if count == 1 else 's'}"
+        path = outcome.result.get("out") if outcome.result.get("event") == "finished" else ""
+        texts = {
+            "done": f"✓ {rows} measured. Written to {path}" if path else f"✓ {rows} measured.",
+            "cancelled": f"Cancelled after {rows}." + (f" Written to {path}" if path else ""),
+        }
+        mark(self.status, "role", {"done": "good", "cancelled": "warning"}.get(outcome.status, "error"))
+        self.status.setText(
+            texts.get(
+                outcome.status,
+                f"✕ The profile {'crashed' if outcome.status == 'crashed' else 'failed'}: {outcome.message}",
+            )
+        )
+
+    _is_running = False
+    _can_run = True
+
+    def _show_running(self, running: bool) -> None:
+        self._is_running = running
+        self.start.setEnabled(not running and self._can_run)
+        self.stop.setVisible(running)
+        for field in (self.device, self.suite):
+            field.setEnabled(not running)
+
+    @classmethod
+    def sign(cls, state: State) -> Sign:
+        """How the last run ended."""
+        if cls.last is None:
+            return Sign("–", "muted", "nothing measured in this session")
+        tones = {"done": ("✓", "good"), "cancelled": ("–", "muted")}
+        return Sign(*tones.get(cls.last.status, ("✕", "bad")), f"last run {cls.last.status}")
+
+
+def _cells(told: dict[str, Any]) -> list[str]:
+    """A measured row as the table shows it; what a row does not tell stays blank."""
+    time_s, flops = told.get("median_s"), told.get("flops")
+    peak, spread = told.get("peak_memory_bytes"), told.get("spread")
+    noisy = spread is not None and spread > NOISY_SPREAD
+    return [
+        str(told.get("operation", "")).replace("_", " "),
+        str(told.get("direction", "")),
+        f"{told['batch']} × {told['sequence']:,}" if told.get("batch") and told.get("sequence") else "",
+        units.show_duration(time_s) if time_s else "",
+        f"{flops / time_s / 1e12:.3g}" if flops and time_s else "",
+        units.show(peak, "B") if peak else "",
+        f"{'! ' if noisy else ''}±{spread / 2:.1%}" if spread is not None else "",
+        str(told.get("n", "")),
+    ]

@@ -1,0 +1,106 @@
+"""The Results page: the verdict in cards, and memory, time and money each as a tree table beside its chart."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from gui.cards import CardGrid, MetricCard
+from gui.chart_view import ChartView
+from gui.document import Document
+from gui.pages.page import Page
+from gui.sidebar import Sign
+from gui.state import State
+from gui.tables import FigureTree
+from gui.widgets import button, column, label, row, scrolling
+from planner import units
+
+CARDS = {
+    "memory.total": "Memory a GPU", "time.training": "Training time", "money.total": "Cost",
+    "time.gpu_hours": "GPU-hours", "time.tokens_per_s": "Throughput", "time.mfu": "Model FLOPs utilization",
+    "energy.energy": "Energy", "energy.co2e": "CO2e",
+}  # fmt: skip
+TABS = {
+    "memory": ("&Memory", "memory_parts", "memory.total", "memory_breakdown"),
+    "time": ("&Time of a step", "time_parts", "time.step", "step_time_breakdown"),
+    "money": ("Mone&y", "money_parts", "money.total", "cost_breakdown"),
+}
+
+
+class ResultsPage(Page):
+    """What the plan comes to."""
+
+    key, title, group = "results", "Results", "Answer"
+    export = Signal()
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        self._cards = {key: MetricCard(key, title) for key, title in CARDS.items()}
+        for card in self._cards.values():
+            card.opened.connect(self.explain)
+        self.export_button = button("E&xport cost report…", "results.export")
+        self.export_button.clicked.connect(self.export)
+        self._why = label(role="muted", size=0.92)
+        self._trees: dict[str, FigureTree] = {}
+        self._charts: dict[str, ChartView] = {}
+        self.tabs = QTabWidget()
+        self.tabs.setObjectName("results.tabs")
+        self.tabs.setAccessibleName("Breakdowns")
+        self.tabs.setMinimumHeight(330)
+        self.tabs.setDocumentMode(True)
+        for name in TABS:
+            self.tabs.addTab(self._make_tab(name), TABS[name][0])
+        hint = label("Click a number, or press F1 on it, to see how it was computed.", "muted", size=0.92)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        content = column(CardGrid(list(self._cards.values())), row(hint, None, self._why, self.export_button), self.tabs, margins=(18, 16, 18, 14), spacing=12)  # fmt: skip
+        content.layout().setStretch(2, 1)
+        layout.addWidget(scrolling(content))
+
+    def show_state(self, state: State) -> None:
+        """Show the estimate; greyed while it does not answer what is typed."""
+        estimate = state.estimate
+        self.export_button.setEnabled(not state.blocking and estimate is not None)
+        self._why.setText("An input is invalid: the last good results are shown." if state.blocking else "")
+        if estimate is None:
+            return
+        for key, card in self._cards.items():
+            card.show_figure(estimate.figures.get(key), is_stale=state.is_stale, **_special(key, state))
+        for name, (_, parts, total, _) in TABS.items():
+            self._trees[name].show_figures(list(getattr(estimate, parts)), estimate.figures.get(total))
+            if name in self._charts:
+                self._charts[name].show_data(estimate)
+
+    @classmethod
+    def sign(cls, state: State) -> Sign:
+        """Whether the plan fits."""
+        if state.estimate is None or state.is_stale:
+            return Sign("…", "muted", "waiting for a valid input")
+        return Sign("✓", "good", "fits") if state.estimate.fits else Sign("✕", "bad", "does not fit in memory")
+
+    def _make_tab(self, name: str) -> QWidget:
+        _, _, _, chart = TABS[name]
+        tree = FigureTree(f"results.{name}.table", f"{name.capitalize()} by part")
+        tree.opened.connect(self.explain)
+        self._trees[name] = tree
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.setChildrenCollapsible(False)
+        split.setHandleWidth(12)
+        split.addWidget(tree)
+        if chart:
+            view = ChartView(chart, f"Chart of {name} by part")
+            view.failed.connect(self.failed)
+            view.saved.connect(self.done)
+            self._charts[name] = view
+            split.addWidget(view)
+            split.setSizes([560, 480])
+        return column(split, margins=(0, 10, 0, 0))
+
+
+def _special(key: str, state: State) -> dict[str, str]:
+    """The memory card says whether it fits, and into what."""
+    if key != "memory.total" or state.estimate is None:
+        return {}
+    capacity = units.show(state.plan.cluster.accelerator.memory_bytes, "B")
+    fits = state.estimate.fits
+    return {"note": f"{'✓ fits in' if fits else '✕ more than'} {capacity}", "tone": "good" if fits else "error"}

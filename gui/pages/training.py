@@ -1,0 +1,54 @@
+"""The Training page: the recipe and how it is laid over the GPUs, the product of the degrees checked live."""
+
+from __future__ import annotations
+
+from gui import derived
+from gui.document import Document
+from gui.fields import mark
+from gui.forms import Form, specs
+from gui.pages.page import DescribePage, Facts
+from gui.state import State
+from gui.tables import FigureTree
+from gui.widgets import Card, label
+from planner import library
+from planner.plan.layout import Layout
+from planner.plan.recipe import Recipe
+
+
+class TrainingPage(DescribePage):
+    """How it is trained, laid out how."""
+
+    key, title, group = "training", "Training", "Describe"
+    sections = ("recipe", "layout")
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        recipe = Form("Recipe", specs(Recipe, "recipe", {"framework": lambda: library.names("frameworks")}), document)
+        layout = Form("Layout", specs(Layout, "layout"), document)
+        self._product = label(wrap=True, bold=True)
+        self._product.setObjectName("layout.product")
+        self._facts = Facts()
+        card = Card("Does it come out even?")
+        card.add(self._product, self._facts)
+        self._memory = FigureTree("training.memory", "Memory of a GPU")
+        self._memory.opened.connect(self.explain)
+        self._memory.setMinimumHeight(300)
+        self._memory.hideColumn(3)
+        self._memory.hideColumn(4)
+        memory = Card("Memory of a GPU")
+        self._limit = label(role="muted", wrap=True)
+        memory.add(self._limit, self._memory)
+        self._build([recipe, layout], [card, memory])
+
+    def show_state(self, state: State) -> None:
+        """Show the forms, the product and the memory that follows."""
+        super().show_state(state)
+        text, is_even = derived.layout_line(state.plan)
+        self._product.setText(f"{'✓' if is_even else '✕'}  {text}")
+        mark(self._product, "role", "good" if is_even else "error")
+        self._facts.show_facts(derived.batch_facts(state.plan))
+        if state.estimate:
+            total = state.estimate.figures.get("memory.total")
+            self._memory.show_figures(list(state.estimate.memory_parts), total)
+            capacity = derived.units.show(state.plan.cluster.accelerator.memory_bytes, "B")
+            self._limit.setText(f"{total.text if total else '–'} of {capacity}")

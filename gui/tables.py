@@ -1,0 +1,164 @@
+"""Trees of figures, and copying what is selected as tab-separated text with headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableWidget, QTreeWidget, QTreeWidgetItem
+
+from gui.widgets import KIND_SIGNS
+
+if TYPE_CHECKING:
+    from planner.estimate import Figure
+
+KEY = Qt.ItemDataRole.UserRole
+COLUMNS = ["Item", "Value", "Share", "80 % band", "Kind"]
+
+
+class FigureTree(QTreeWidget):
+    """Figures of one section with value, share of the whole, band and kind. Parts hang below their whole."""
+
+    opened = Signal(str)
+
+    def __init__(self, name: str, title: str) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setAccessibleName(title)
+        self.setHeaderLabels(COLUMNS)
+        self.setUniformRowHeights(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._menu)
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(40)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column in (1, 2, 3):
+            self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.itemActivated.connect(lambda item, _: self.opened.emit(item.data(0, KEY)))
+        self.itemDoubleClicked.connect(lambda item, _: self.opened.emit(item.data(0, KEY)))
+
+    def show_figures(self, figures: list[Figure], total: Figure | None) -> None:
+        """Show the parts and, in bold below them, the whole. Parts of nothing share one line."""
+        current = self.currentItem().data(0, KEY) if self.currentItem() else ""
+        self.clear()
+        items: dict[str, QTreeWidgetItem] = {}
+        known: dict[str, Figure] = {}
+        for figure in [part for part in figures if part.value]:
+            parent = next((key for key in sorted(items, key=len, reverse=True) if figure.key.startswith(f"{key}.")), "")
+            item = _item(figure, known.get(parent, total))
+            items[parent].addChild(item) if parent else self.addTopLevelItem(item)
+            items[figure.key], known[figure.key] = item, figure
+        if total:
+            items[total.key] = _item(total, total)
+            self.addTopLevelItem(items[total.key])
+            _embolden(items[total.key])
+        self._add_nothings([figure.label for figure in figures if not figure.value])
+        self.expandAll()
+        self.setRootIsDecorated(any(item.childCount() for item in items.values()))
+        if current in items:
+            self.setCurrentItem(items[current])
+
+    def _add_nothings(self, labels: list[str]) -> None:
+        if labels:
+            item = QTreeWidgetItem([f"Zero here: {', '.join(labels)}"])
+            item.setToolTip(0, item.text(0))
+            item.setData(0, KEY, "")
+            item.setForeground(0, self.palette().placeholderText())
+            self.addTopLevelItem(item)
+            item.setFirstColumnSpanned(True)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Copy takes all selected rows; F1 explains."""
+        if event.matches(QKeySequence.StandardKey.Copy):
+            QGuiApplication.clipboard().setText(self.as_tsv())
+        elif event.key() == Qt.Key.Key_F1 and self.currentItem():
+            self.opened.emit(self.currentItem().data(0, KEY))
+        else:
+            super().keyPressEvent(event)
+
+    def as_tsv(self) -> str:
+        """The selected rows (all, where none is) as text for a spreadsheet, with headers."""
+        items = self._all(self.invisibleRootItem())
+        chosen = [item for item in items if item.isSelected()] or items
+        return tsv([COLUMNS, *([item.text(column) for column in range(len(COLUMNS))] for item in chosen)])
+
+    def _all(self, parent: QTreeWidgetItem) -> list[QTreeWidgetItem]:
+        children = [parent.child(i) for i in range(parent.childCount())]
+        return [found for child in children for found in (child, *self._all(child))]
+
+    def _menu(self, point: QPoint) -> None:
+        menu = QMenu(self)
+        item = self.itemAt(point)
+        if item:
+            menu.addAction("Explain this number\tF1", lambda: self.opened.emit(item.data(0, KEY)))
+        menu.addAction("Copy\tCtrl+C", lambda: QGuiApplication.clipboard().setText(self.as_tsv()))
+        menu.popup(self.viewport().mapToGlobal(point))
+
+
+class CopyTable(QTableWidget):
+    """A plain table whose selection copies as tab-separated text with headers."""
+
+    def __init__(self, name: str, title: str, headers: list[str]) -> None:
+        super().__init__(0, len(headers))
+        self.setObjectName(name)
+        self.setAccessibleName(title)
+        self.setHorizontalHeaderLabels(headers)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().hide()
+        self.horizontalHeader().setHighlightSections(False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Copy takes the whole selection, not one cell."""
+        if event.matches(QKeySequence.StandardKey.Copy):
+            QGuiApplication.clipboard().setText(self.as_tsv())
+        else:
+            super().keyPressEvent(event)
+
+    def as_tsv(self) -> str:
+        """The selected rows (all, where none is), with headers."""
+        columns = range(self.columnCount())
+        rows = sorted({index.row() for index in self.selectedIndexes()}) or range(self.rowCount())
+        header = [self.horizontalHeaderItem(column).text() for column in columns]
+        return tsv(
+            [
+                header,
+                *(
+                    [self.item(row, column).text() if self.item(row, column) else "" for column in columns]
+                    for row in rows
+                ),
+            ]
+        )
+
+
+def tsv(rows: list[list[str]]) -> str:
+    """Tab-separated text; blanks that keep words together on screen become plain ones."""
+    return (
+        "\n".join("\t".join(cell.replace("\N{NO-BREAK SPACE}", " ").replace("\t", " ") for cell in row) for row in rows)
+        + "\n"
+    )
+
+
+def _item(figure: Figure, total: Figure | None) -> QTreeWidgetItem:
+    share = f"{figure.value / total.value:.1%}" if total and total.value and total.unit == figure.unit else ""
+    item = QTreeWidgetItem(
+        [figure.label, figure.text, share, figure.band_text, KIND_SIGNS.get(figure.kind, figure.kind)]
+    )
+    item.setData(0, KEY, figure.key)
+    item.setToolTip(0, figure.formula)
+    for column in (1, 2, 3):
+        item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return item
+
+
+def _embolden(item: QTreeWidgetItem) -> None:
+    for column in range(3):
+        font = item.font(column)
+        font.setBold(True)
+        item.setFont(column, font)

@@ -1,0 +1,68 @@
+"""The verdict: one sentence and the headline figures, above every page, following every edit."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout
+
+from gui.fields import mark
+from gui.state import State
+from gui.widgets import label
+
+HEADLINES = {"memory.total": "Memory a GPU", "time.training": "Time", "money.total": "Cost", "time.mfu": "MFU"}
+
+
+class VerdictPanel(QFrame):
+    """Says what the plan comes to. Greyed, with the reason, while an input is invalid."""
+
+    explain = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("verdict")
+        self.setAccessibleName("Verdict")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(18, 10, 18, 10)
+        layout.setSpacing(26)
+        texts = QVBoxLayout()
+        texts.setSpacing(3)
+        self.name = label(role="muted", size=0.88)
+        self.sentence = label("Estimating…", size=1.12, bold=True, wrap=True)
+        self.sentence.setObjectName("verdict.sentence")
+        texts.addWidget(self.name)
+        texts.addWidget(self.sentence)
+        layout.addLayout(texts, 1)
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(26)
+        self._grid.setVerticalSpacing(3)
+        self._values: dict[str, QLabel] = {}
+        for column, (key, title) in enumerate(HEADLINES.items()):
+            value = label("–", size=1.12, bold=True)
+            value.setObjectName(f"verdict.{key}")
+            value.setAccessibleName(title)
+            self._values[key] = value
+            self._grid.addWidget(label(title, "muted", size=0.88), 0, column)
+            self._grid.addWidget(value, 1, column)
+        layout.addLayout(self._grid)
+
+    def show_state(self, state: State) -> None:
+        """Show the estimate, or why there is none for what is typed."""
+        estimate = state.estimate
+        self.name.setText(_line(state))
+        if state.is_stale or estimate is None:
+            mark(self, "tone", "stale")
+            self.sentence.setText(f"Waiting for a valid input: {state.blocking}" if state.blocking else "Estimating…")
+        else:
+            mark(self, "tone", "good" if estimate.fits else "bad")
+            self.sentence.setText(estimate.verdict)
+        for key, value in self._values.items():
+            figure = estimate.figures.get(key) if estimate else None
+            value.setText(figure.text if figure else "–")
+            value.setToolTip(f"{figure.label}: {figure.text} ({figure.band_text}), {figure.kind}" if figure else "")
+            mark(value, "role", "muted" if state.is_stale else "")
+        self.setAccessibleDescription(self.sentence.text())
+
+
+def _line(state: State) -> str:
+    plan = state.plan
+    return f"{plan.name}  ·  {plan.model.name} on {plan.cluster.gpus:,} × {plan.cluster.accelerator.name}"

@@ -1,0 +1,396 @@
+"""The window: list of pages, verdict, problems, pages, explanation, task strip; and what the menus do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QMessageBox,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui import menus, recovery
+from gui.bars import NoticeBar, ProblemBar
+from gui.cards import MetricCard
+from gui.document import Document
+from gui.explain import ExplainPanel
+from gui.jobs import Job, Outcome
+from gui.pages import PAGES
+from gui.pages.page import Page
+from gui.settings import Settings
+from gui.sidebar import Sidebar
+from gui.state import Estimator, State
+from gui.strip import TaskStrip
+from gui.theme import switch
+from gui.verdict import VerdictPanel
+from planner.errors import TrainplanError
+from planner.plan import file
+from planner.plan.check import Problem
+from planner.plan.plan import Plan
+
+DEFAULT_PLAN = "llama-2-7b"
+PLAN_FILES = "Trainplan plan (*.json)"
+
+
+class Window(QMainWindow):
+    """One document with its pages."""
+
+    def __init__(self, plan: Plan | None = None) -> None:
+        super().__init__()
+        self.settings = Settings()
+        self.document = Document(plan or file.load(DEFAULT_PLAN), self)
+        self.estimator = Estimator(self.document)
+        self.autosave = recovery.Autosave(self.document)
+        self.page_classes: list[type[Page]] = PAGES
+        self.pages: dict[str, Page] = {}
+        self.job: Job | None = None
+        self._page_key = ""
+        self._build()
+        self.actions_by_name = menus.build(self)
+        self._connect()
+        self._update_title()
+        self._restore()
+
+    @property
+    def state(self) -> State:
+        """What is shown now."""
+        return self.estimator.state
+
+    # What is on screen.
+
+    def _build(self) -> None:
+        self.resize(1280, 820)
+        self.setMinimumSize(860, 560)
+        self.sidebar, self.verdict, self.problems = Sidebar(), VerdictPanel(), ProblemBar()
+        self.notice, self.recovery_bar = NoticeBar("notice"), NoticeBar("recovery")
+        self.strip, self.explain_panel, self.stack = TaskStrip(), ExplainPanel(), QStackedWidget()
+        group = ""
+        for number, page in enumerate(self.page_classes, 1):
+            if page.group != group:
+                group = page.group
+                self.sidebar.add_group(group)
+            self.sidebar.add_page(page.key, page.title, f"Ctrl+{number % 10}")
+        self._split = QSplitter(Qt.Orientation.Horizontal)
+        self._split.setHandleWidth(1)
+        self._split.setChildrenCollapsible(False)
+        self._split.addWidget(self.stack)
+        self._split.addWidget(self.explain_panel)
+        self._split.setStretchFactor(0, 1)
+        centre = QVBoxLayout()
+        centre.setSpacing(0)
+        for widget in (self.recovery_bar, self.notice, self.verdict, self.problems):
+            centre.addWidget(widget)
+        centre.addWidget(self._split, 1)
+        body = QHBoxLayout()
+        body.setSpacing(0)
+        body.addWidget(self.sidebar)
+        body.addLayout(centre, 1)
+        whole = QWidget()
+        layout = QVBoxLayout(whole)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(body, 1)
+        layout.addWidget(self.strip)
+        self.setCentralWidget(whole)
+
+    def _connect(self) -> None:
+        self.sidebar.picked.connect(self.show_page)
+        self.estimator.state_changed.connect(self._show_state)
+        self.document.inputs_reset.connect(lambda: [page.reset(self.document.plan) for page in self.pages.values()])
+        self.document.dirty_changed.connect(self._update_title)
+        self.document.file_changed.connect(self._update_title)
+        self.document.changed.connect(self._update_history)
+        self.problems.go_to.connect(self.focus_field)
+        self.problems.apply.connect(self.apply_suggestion)
+        self.strip.cancel.connect(self.cancel_job)
+        QApplication.styleHints().colorSchemeChanged.connect(switch().follow_system)
+        self._update_history()
+
+    def _restore(self) -> None:
+        if not self.settings.geometry.isEmpty():
+            self.restoreGeometry(self.settings.geometry)
+        key = self.settings.page
+        self.show_page(key if key in {page.key for page in self.page_classes} else "results")
+
+    def after_first_paint(self) -> None:
+        """What the first picture need not wait for: the other pages, and what a crash left behind."""
+        self.estimator.update_now()
+        self._offer_recovery()
+        self._build_next_page()
+
+    def _build_next_page(self) -> None:
+        missing = [page for page in self.page_classes if page.key not in self.pages]
+        if missing:
+            self.page(missing[0].key)
+            QTimer.singleShot(0, self, self._build_next_page)
+
+    def page(self, key: str) -> Page:
+        """A page, built when it is first needed."""
+        if key not in self.pages:
+            made = next(page for page in self.page_classes if page.key == key)(self.document)
+            made.explain.connect(self.explain)
+            made.help.connect(self.strip.help)
+            made.failed.connect(self.notice.say)
+            made.done.connect(self.strip.say)
+            if key == "profile":
+                made.run.connect(self.start_job)
+                made.cancel.connect(self.cancel_job)
+            if key == "results":
+                made.export.connect(self.ask_export)
+            self.pages[key] = made
+            self.stack.addWidget(made)
+        return self.pages[key]
+
+    def show_page(self, key: str) -> None:
+        """Turn to a page; it shows the newest state."""
+        if key == self._page_key:
+            return
+        self._page_key = key
+        page = self.page(key)
+        page.show_state(self.state)
+        self.stack.setCurrentWidget(page)
+        self.sidebar.select(key)
+        self.strip.help("")
+
+    def _show_state(self, state: State) -> None:
+        self.verdict.show_state(state)
+        self.problems.show_problems(state.problems)
+        for page in self.page_classes:
+            self.sidebar.set_sign(page.key, page.sign(state))
+        self.page(self._page_key).show_state(state)
+        if state.estimate is not None:
+            self.explain_panel.follow(state.estimate.figures)
+
+    def _update_title(self) -> None:
+        self.setWindowTitle(f"{self.document.title}[*] – Trainplan")
+        self.setWindowModified(self.document.is_dirty)
+
+    def _update_history(self) -> None:
+        stack = self.document.stack
+        self.actions_by_name["undo"].setEnabled(stack.canUndo() or bool(self.document.invalid))
+        self.actions_by_name["redo"].setEnabled(stack.canRedo())
+
+    def set_theme(self, name: str) -> None:
+        """Switch and remember the look."""
+        self.settings.theme = name
+        switch().apply(name)
+
+    # Problems and explanations.
+
+    def focus_field(self, path: str) -> None:
+        """Turn to the page of a field and put the cursor into it."""
+        for page in self.page_classes:
+            if path.startswith(getattr(page, "sections", ("\0",))) and self.page(page.key).focus_field(path):
+                self.show_page(page.key)
+                self.page(page.key).focus_field(path)
+                return
+
+    def apply_suggestion(self, problem: Problem) -> None:
+        """Do what a problem suggests, as one step that can be undone."""
+        self._try(lambda: self.document.apply(problem.changes, problem.suggestion))
+
+    def explain(self, key: str) -> None:
+        """Open a figure's derivation beside the page."""
+        estimate = self.state.estimate
+        if estimate is not None and key in estimate.figures:
+            was_hidden = self.explain_panel.isHidden()
+            self.explain_panel.explain(estimate.figures[key])
+            if was_hidden:
+                width = self._split.width()
+                self._split.setSizes([width - max(320, width // 3), max(320, width // 3)])
+
+    def explain_focused(self) -> None:
+        """Explain the card one is on, else the first figure of the verdict."""
+        focused = QApplication.focusWidget()
+        self.explain(focused.key if isinstance(focused, MetricCard) else "time.training")
+
+    # Files.
+
+    def new(self, name: str = DEFAULT_PLAN) -> None:
+        """Begin with a shipped plan."""
+        if self._may_discard():
+            self._try(lambda: self.document.replace(file.load(name)))
+
+    def open(self, path: Path) -> None:
+        """Open a plan file; where it is none, say so and keep the present plan."""
+        if self._may_discard() and self._try(lambda: self.document.open(path)):
+            self.settings.remember(path)
+
+    def ask_open(self) -> None:
+        """Open, with the file dialog."""
+        name, _ = QFileDialog.getOpenFileName(self, "Open plan", str(self._folder()), PLAN_FILES)
+        if name:
+            self.open(Path(name))
+
+    def save(self) -> bool:
+        """Save where the plan is from; ask where it is new."""
+        return self.save_to(self.document.path) if self.document.path else self.ask_save_as()
+
+    def save_to(self, path: Path) -> bool:
+        """Save; what cannot be written is said in a bar, and nothing is lost."""
+        if not self._try(lambda: self.document.save(path)):
+            return False
+        self.settings.remember(path)
+        self.strip.say(f"Saved to {path}")
+        return True
+
+    def ask_save_as(self) -> bool:
+        """Save, with the file dialog."""
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save plan", str(self._folder() / f"{self.document.title}.json"), PLAN_FILES
+        )
+        return bool(name) and self.save_to(_with_suffix(name, ".json"))
+
+    def ask_export(self) -> None:
+        """Export the cost report, with the file dialog."""
+        if self.state.blocking:
+            self.notice.say(f"Nothing was exported: {self.state.blocking}")
+            return
+        proposal = str(self._folder() / f"{self.document.title}-cost-report.csv")
+        name, _ = QFileDialog.getSaveFileName(self, "Export cost report", proposal, "Table (*.csv)")
+        if name:
+            self.export(_with_suffix(name, ".csv"))
+
+    def export(self, path: Path) -> bool:
+        """Write the cost report as CSV."""
+        from planner.reports import csv_report
+
+        state = self.estimator.update_now()
+        if state.blocking or state.estimate is None:
+            self.notice.say(f"Nothing was exported: {state.blocking}")
+            return False
+        if not self._try(lambda: csv_report.write([state.estimate], path)):
+            return False
+        self.strip.say(f"Cost report written to {path}")
+        return True
+
+    def _folder(self) -> Path:
+        return self.document.path.parent if self.document.path else Path.home()
+
+    def _try(self, act: object) -> bool:
+        try:
+            act()
+        except TrainplanError as error:
+            self.notice.say(str(error))
+            return False
+        except OSError as error:
+            self.notice.say(f"{error.filename or 'file'}: {error.strerror or error}")
+            return False
+        return True
+
+    def _may_discard(self) -> bool:
+        if not self.document.is_dirty:
+            return True
+        ask = QMessageBox(
+            QMessageBox.Icon.Question, "Trainplan", f"Save the changes to {self.document.title}?", parent=self
+        )
+        ask.setInformativeText("They are lost otherwise.")
+        buttons = QMessageBox.StandardButton
+        ask.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        answer = ask.exec()
+        return self.save() if answer == buttons.Save else answer == buttons.Discard
+
+    def _offer_recovery(self) -> None:
+        found = recovery.leftovers()
+        if found:
+            newest = found[0]
+            name = newest.path.name if newest.path else newest.plan.name
+            self.recovery_bar.say(
+                f"Trainplan ended unexpectedly. Unsaved changes to {name} from {newest.saved_at} are kept.", "information",
+                {"Recover": lambda: self.recover(newest), "Discard": lambda: [recovery.discard(old) for old in found]},
+            )  # fmt: skip
+
+    def recover(self, leftover: recovery.Leftover) -> None:
+        """Take the edits of a crashed run; they count as unsaved."""
+        if self._may_discard():
+            self.document.replace(leftover.plan, leftover.path, dirty=True)
+            self.autosave.write_now()
+            recovery.discard(leftover)
+
+    # Jobs.
+
+    def run_profile(self) -> None:
+        """Turn to the Profile page and measure."""
+        self.show_page("profile")
+        self.page("profile").begin()
+
+    def start_job(self, arguments: list[str]) -> None:
+        """Run the command line in a process of its own."""
+        if self.job is not None:
+            self.notice.say("Another job is running; wait for it, or cancel it.")
+            return
+        self.job = Job(arguments, parent=self)
+        self.page("profile").follow(self.job)
+        self.job.phase.connect(self._show_job)
+        self.job.progress.connect(self._show_job)
+        self.job.ended.connect(self._end_job)
+        self._show_job()
+        self.job.start()
+
+    def _show_job(self, phase: object = "") -> None:
+        if self.job is not None and not self.job.was_cancelled:
+            doing = phase if isinstance(phase, str) and phase else self.job.doing
+            self.strip.show_job(f"Profile: {doing}" if doing else "Profile", self.job.share, self.job.left_s)
+
+    def cancel_job(self) -> None:
+        """Stop the running job."""
+        if self.job is not None:
+            self.strip.show_stopping()
+            self.job.cancel()
+
+    def _end_job(self, outcome: Outcome) -> None:
+        job, self.job = self.job, None
+        job.deleteLater()
+        self.strip.show_idle()
+        self.strip.say(f"Profile {outcome.status}")
+        if outcome.status in ("failed", "crashed"):
+            self.notice.say(f"The profile {outcome.status}: {outcome.message}", actions={"Try again": self.run_profile})
+        self.sidebar.set_sign("profile", self.page("profile").sign(self.state))
+
+    def escape(self) -> None:
+        """Esc: the running job, else the explanation, else the notice."""
+        if self.job is not None:
+            self.cancel_job()
+        elif self.explain_panel.isVisible():
+            self.explain_panel.close_panel()
+        else:
+            self.notice.hide()
+
+    # Closing.
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask once about unsaved edits and a running job, then end everything."""
+        if not self._may_discard() or not self._may_stop():
+            event.ignore()
+            return
+        if self.job is not None:
+            self.job.stop_now()
+        self.settings.geometry = self.saveGeometry()
+        self.settings.page = self._page_key
+        self.settings.flush()
+        self.autosave.close()
+        super().closeEvent(event)
+
+    def _may_stop(self) -> bool:
+        if self.job is None:
+            return True
+        ask = QMessageBox(
+            QMessageBox.Icon.Question, "Trainplan", "A profile is running. Stop it and close?", parent=self
+        )
+        buttons = QMessageBox.StandardButton
+        ask.setStandardButtons(buttons.Yes | buttons.No)
+        return ask.exec() == buttons.Yes
+
+
+def _with_suffix(name: str, suffix: str) -> Path:
+    path = Path(name)
+    return path if path.suffix else path.with_suffix(suffix)
