@@ -240,7 +240,7 @@ class Estimate:
             "the pipeline": step.pipeline + step.bubble,
             "gradient communication": step.gradients,
             "the optimizer": step.optimizer,
-            "the host": step.host,
+            "the host": step.host + step.stragglers,
         }
         return max(shares, key=lambda name: float(shares[name]))
 
@@ -337,7 +337,7 @@ _TIME = {
     "forward": "Forward", "backward": "Backward", "recompute": "Recompute", "head": "Head and loss",
     "tensor": "Tensor parallel", "context": "Context parallel", "experts": "Expert exchange",
     "sharding": "Sharded weights", "pipeline": "Stage to stage", "bubble": "Pipeline bubble",
-    "gradients": "Gradient reduction", "optimizer": "Optimizer", "host": "Host",
+    "gradients": "Gradient reduction", "optimizer": "Optimizer", "host": "Host", "stragglers": "Stragglers",
 }  # fmt: skip
 _MONEY = {
     "accelerators_usd": "Accelerators", "network_usd": "Network premium", "exploration_usd": "Exploration",

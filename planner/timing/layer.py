@@ -19,6 +19,10 @@ from planner.timing.device import Device
 from planner.timing.software import Software
 
 
+BACKWARD_LAUNCHES = 1.5
+"""Host time of a layer's backward over its forward's: twice the kernels, issued by autograd's C++ thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class LayerTime:
     """Seconds of one layer, one micro-batch, one rank; `forward` and `backward` leave the collectives out."""
@@ -103,14 +107,16 @@ def count(w: Workload, device: Device, network: Network, software: Software) -> 
         tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, ffn, w.ffn_matrices, w.tp, stream_shards,
         w.activation_bytes, software.elementwise_passes,
     )  # fmt: skip
-    core_forward = attention(w, device, "forward")
+    core_forward = attention(w, device, "forward") * software.attention_slowdown
     forward = products(w, device, software, "forward") + core_forward + kernels.memory_bound_s(device, moved)
-    forward = no_faster_than_host(forward, software.host_s_per_layer)
+    collectives_each_way = 2 * (1 + w.sequence_parallel) * (w.tp > 1) + 2 * (w.ep > 1) + (w.zero_stage >= 3)
+    host = software.host_s_per_layer + collectives_each_way * software.host_s_per_collective
+    forward = no_faster_than_host(forward, host)
     backward = (
         products(w, device, software, "input_gradient") + products(w, device, software, "weight_gradient")
-        + attention(w, device, "backward") + kernels.memory_bound_s(device, 2 * moved)
+        + attention(w, device, "backward") * software.attention_slowdown + kernels.memory_bound_s(device, 2 * moved)
     )  # fmt: skip
-    backward = no_faster_than_host(backward, software.host_s_per_layer * 1.5)
+    backward = no_faster_than_host(backward, host * BACKWARD_LAUNCHES)
     recompute = w.recompute_share * (w.recompute_full * forward + w.recompute_selective * (1 - w.flash) * core_forward)
     return LayerTime(
         forward, backward, recompute, _tensor(w, network, software), _context(w, network, core_forward),

@@ -22,12 +22,20 @@ class Software:
 
     matmul_slowdown: Number
     """Time of a product in training over the same product measured alone."""
+    attention_slowdown: Number
+    """Time of the attention core in training over the same kernel measured alone."""
     elementwise_passes: Number
     """Memory traffic of norms, activations, residuals over that of fully fused kernels."""
     host_s_per_layer: Number
     """Host time to launch one layer's forward; a layer cannot be faster."""
+    host_s_per_collective: Number
+    """Host time of one collective or message in a layer or between stages."""
     host_s_per_step: Number
     """Time of a step outside the layers: data, loss scaling, clipping's synchronization, logging."""
+    loss_bytes: Number
+    """Bytes moved for one logit, forward and backward: casts to fp32, softmax, gradient."""
+    scale_loss: Number
+    """Share of a step lost to stragglers with every doubling of the nodes."""
     data_overlap: Number
     """Share of a backward pass that hides the gradients' reduction."""
     gather_overlap: Number

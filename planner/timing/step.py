@@ -42,6 +42,7 @@ class Step:
     """Reduction of gradients over data-parallel ranks (and ZeRO's gather of weights), as far as it shows."""
     optimizer: Number
     host: Number
+    stragglers: Number
     total: Number
 
 
@@ -58,15 +59,16 @@ def bubble_s(all_stages_s: Number, slowest_s: Number, virtual_stages: Number) ->
     return np.maximum(0.0, all_stages_s - slowest_s) / virtual_stages
 
 
-@formula("forward + backward + recompute + head + tensor + context + experts + sharding + pipeline + bubble + gradients + optimizer + host", unit="s", source="sum of the critical path's parts")  # fmt: skip
+@formula("forward + backward + recompute + head + tensor + context + experts + sharding + pipeline + bubble + gradients + optimizer + host + stragglers", unit="s", source="sum of the critical path's parts")  # fmt: skip
 def step_s(
     forward: Number, backward: Number, recompute: Number, head: Number, tensor: Number, context: Number,
     experts: Number, sharding: Number, pipeline: Number, bubble: Number, gradients: Number, optimizer: Number,
-    host: Number,
+    host: Number, stragglers: Number,
 ) -> Number:  # fmt: skip
     """Time of one optimizer step."""
     compute = forward + backward + recompute + head
-    return compute + tensor + context + experts + sharding + pipeline + bubble + gradients + optimizer + host
+    waits = tensor + context + experts + sharding + pipeline + bubble + gradients + stragglers
+    return compute + waits + optimizer + host
 
 
 def count(w: Workload, parameters: Parameters, device: Device, network: Network, software: Software) -> Step:
@@ -86,12 +88,20 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     }
     parts["sharding"] = over_the_step(layer.gather, stage_layers, m)
     parts["head"] = head_shows * m
-    parts["pipeline"] = _pipeline(w, network) * m
+    parts["pipeline"] = _pipeline(w, network, software) * m
     parts["bubble"] = bubble_s(blocks * each + head, slowest, w.virtual_stages) * np.where(w.pp > 1, 1.0, 0.0)
     parts["gradients"] = _gradients(w, parameters, network, software, layer, stage_layers)
     parts["optimizer"] = optimizer_s(w, parameters, device)
     parts["host"] = software.host_s_per_step + 0.0 * w.tp
+    busy = parts["forward"] + parts["backward"] + parts["recompute"] + parts["head"]
+    parts["stragglers"] = stragglers_s(busy, w.gpus, w.gpus_per_node, software.scale_loss)
     return Step(**parts, total=step_s(**parts))
+
+
+@formula("compute·share·log₂(nodes)", unit="s", source="every rank waits for the slowest; the slowest of n falls behind with log n (fitted on published scaling)")  # fmt: skip
+def stragglers_s(compute_s: Number, gpus: Number, gpus_per_node: Number, share: Number) -> Number:
+    """Time lost to the slowest rank: jitter of clocks, hosts and links, growing with the number of nodes."""
+    return compute_s * share * np.log2(np.maximum(1.0, gpus / gpus_per_node))
 
 
 def head_s(w: Workload, device: Device, software: Software) -> Number:
@@ -102,18 +112,18 @@ def head_s(w: Workload, device: Device, software: Software) -> Number:
         kernels.matmul_s(device, tokens, wide, w.hidden, direction=direction)
         for direction in ("forward", "input_gradient", "weight_gradient")
     )
-    passes = kernels.memory_bound_s(device, tokens * wide * 20.0) + kernels.memory_bound_s(
+    passes = kernels.memory_bound_s(device, tokens * wide * software.loss_bytes) + kernels.memory_bound_s(
         device, tokens * w.hidden * w.activation_bytes * 6
     )
     return w.has_head * time * software.matmul_slowdown + passes
 
 
-def _pipeline(w: Workload, network: Network) -> Number:
+def _pipeline(w: Workload, network: Network, software: Software) -> Number:
     """A stage receives and sends once forward and once backward for each micro-batch and chunk."""
     buffer = w.micro_batch * w.sequence / w.cp * w.hidden * w.activation_bytes
     buffer = buffer / np.where(w.sequence_parallel > 0, w.tp, 1.0)
     crosses = w.tp * w.cp * w.dp >= w.gpus_per_node
-    once = collectives.send_s(network, buffer, crosses)
+    once = collectives.send_s(network, buffer, crosses) + software.host_s_per_collective
     return np.where(w.pp > 1, 2 * once * w.virtual_stages, 0.0)[()]
 
 
