@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 import sys
@@ -19,6 +20,10 @@ from planner.timing.profile import Condition, Device, Software
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 HALF_IS_WORTH_IT = 1.5
 """A CPU is measured in bf16 when that multiplies this much faster than fp32: when it has units for it."""
+DISTURBING_LOAD = 0.1
+"""Share of all cores in other programs' hands above which a CPU's row is marked as disturbed."""
+SHORTEST_LOAD_S = 0.2
+"""Over less time the kernel's ticks of 10 ms say nothing about load."""
 _REASONS_OF_THROTTLING = {
     0x4: "power cap", 0x8: "hardware slowdown", 0x20: "thermal (software)", 0x40: "thermal (hardware)",
     0x80: "power brake",
@@ -81,11 +86,11 @@ def choose_dtype(kind: str) -> str:
     return "bf16" if matmul_rate("cpu", "bf16") > HALF_IS_WORTH_IT * matmul_rate("cpu", "fp32") else "fp32"
 
 
-def matmul_rate(kind: str, dtype: str, size: int = 512, repeats: int = 4) -> float:
-    """A first idea of FLOP/s: the fastest of a few square products, in some milliseconds."""
+def matmul_rate(kind: str, dtype: str, size: int = 512, time_s: float = 0.1) -> float:
+    """A first idea of FLOP/s: the fastest square product in a moment's time."""
     left = torch.randn(size, size, device=kind, dtype=torch.float32).to(DTYPES[dtype])
-    fastest = float("inf")
-    for _ in range(repeats):
+    fastest, end = float("inf"), time.perf_counter() + time_s
+    while time.perf_counter() < end or fastest == float("inf"):
         start = time.perf_counter()
         torch.mm(left, left)
         synchronize(kind)
@@ -115,10 +120,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class Sensor:
-    """Clocks, power and temperature of the GPU through NVML; a CPU, or a machine without NVML, has nothing to read."""
+    """The device's state: of a GPU clocks, power and temperature through NVML, of a CPU how busy others keep it.
+
+    Where something cannot be read (no NVML, no /proc) it is None.
+    """
 
     def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._nvml: Any = None
+        self._start: tuple[float, float] | None = None
         self.driver = ""
         with contextlib.suppress(Exception):  # no driver, no library, no permission: all mean "cannot be read"
             if kind == "cuda":
@@ -134,8 +144,17 @@ class Sensor:
         self.driver = str(pynvml.nvmlSystemGetDriverVersion())
         self._nvml = pynvml
 
+    def start(self) -> None:
+        """A row begins: what others take of the CPU is counted from here."""
+        self._start = (time.perf_counter(), _work_of_others_s()) if self._kind == "cpu" else None
+
     def read(self) -> Condition:
-        """The state at this moment; None for what cannot be read."""
+        """The state at this moment, on a CPU since `start`."""
+        if self._start is not None:
+            elapsed_s = time.perf_counter() - self._start[0]
+            load = (_work_of_others_s() - self._start[1]) / elapsed_s / (os.cpu_count() or 1)
+            is_known = elapsed_s >= SHORTEST_LOAD_S and math.isfinite(load)
+            return Condition(other_load=max(0.0, round(load, 3)) if is_known else None)
         if self._nvml is None:
             return Condition()
         nvml, handle = self._nvml, self._handle
@@ -149,7 +168,9 @@ class Sensor:
         )
 
     def is_throttled(self, condition: Condition) -> bool | None:
-        """Slowed by heat or a brake. A power cap is a GPU's ordinary state at full load, and so is not counted."""
+        """Slowed by heat or a brake, or a CPU by other programs. A power cap is a GPU's ordinary state at full load."""
+        if condition.other_load is not None:
+            return condition.other_load > DISTURBING_LOAD
         if self._nvml is None:
             return None
         return any(reason != "power cap" for reason in condition.throttle_reasons)
@@ -159,6 +180,16 @@ class Sensor:
             return float(function(*arguments)) * scale
         except self._nvml.NVMLError:
             return None
+
+
+def _work_of_others_s() -> float:
+    """CPU seconds since the machine's start that other processes (and the hypervisor) took; NaN where unknown."""
+    try:
+        user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    except (OSError, ValueError):
+        return math.nan
+    mine = os.times()
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK") - mine.user - mine.system
 
 
 def _processor_name() -> str:

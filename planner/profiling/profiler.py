@@ -32,8 +32,12 @@ BUDGET_S = {("quick", "cpu"): 120.0, ("quick", "cuda"): 60.0, ("full", "cpu"): 6
 MEMORY_SHARE = {"cpu": 0.75, "cuda": 0.9}
 """Of the memory that is free, how much a profile takes at most: the rest belongs to the machine's other work."""
 PLANNED_SHARE = 0.8
-"""Of the budget, how much is planned for the least number of runs; the rest buys more of them."""
-REACHED_SHARE = 0.7
+"""Of the time left, how much is planned for the least number of runs; the rest buys more of them."""
+SPENT_SHARE = 0.9
+"""Of a point's share of the time left, how much its runs may take."""
+LARGEST_SHARE = 0.2
+"""Of the budget, how much one point may take for more than the least number of runs: many shapes before quiet ones."""
+REACHED_SHARE = 0.9
 """Of a bare matrix product's speed, what a whole layer reaches, for the estimate of time."""
 ROUGH_BANDWIDTH_BYTES_PER_S = {"cpu": 8e9, "cuda": 1e12}
 SHORTEST_CAP_S = 0.25
@@ -97,9 +101,12 @@ class _Run:
         self.sensor = devices.Sensor(self.kind)
         self.clock = timer.clock_for(self.kind)
         self.bench = operations.Bench(model, self.kind, self.dtype, self.limit_bytes)
+        size = 4096 if self.kind == "cuda" else 512
+        self.flops_per_s = REACHED_SHARE * devices.matmul_rate(self.kind, self.dtype, size)
         self.rows: list[Row] = []
         self.notes: list[str] = []
-        self.done: set[Point] = set()
+        self.done: list[Point] = []
+        self.tried: set[Point] = set()
 
     def work(self) -> Iterator[events.Event]:
         """The whole run."""
@@ -125,52 +132,75 @@ class _Run:
             self.journal.close(remove=saved)
 
     def _measure_all(self) -> Iterator[events.Event]:
-        chosen, notes = self._choose()
-        yield from self._note(*notes)
-        yield events.Planned(tuple(self._planned(point) for point in chosen), sum(map(self._seconds, chosen)))
-        for index, point in enumerate(chosen):
-            rest = chosen[index:]
-            yield self._progress(index, chosen)
-            if self._elapsed_s() > self.budget_s and any(row.operation == "layer" for row in self.rows):
-                yield from self._note(f"{point}: left out, the time of {self.budget_s:.0f} s is up")
-                continue
-            share = self._seconds(point) / sum(map(self._seconds, rest))
-            yield from self._measure(point, cap_s=0.9 * (self.budget_s - self._elapsed_s()) * share)
-        yield self._progress(len(chosen), chosen)
+        """Plan, measure the first point, plan the rest anew with what that taught about this device's speed."""
+        shown: list[Point] = []
+        while True:
+            chosen = self._choose()
+            if chosen != shown:
+                yield events.Planned(tuple(map(self._planned, chosen)), sum(map(self._seconds, chosen)))
+            yield self._progress(chosen)
+            if not chosen:
+                break
+            point, shown = chosen[0], chosen[1:]
+            share = self._seconds(point) / sum(map(self._seconds, chosen))
+            cap_s = min(SPENT_SHARE * self._left_s() * share, LARGEST_SHARE * self.budget_s)
+            yield from self._measure(point, cap_s)
+        yield from self._say_what_is_missing()
 
-    def _choose(self) -> tuple[list[Point], list[str]]:
-        """The points that fit memory and time, in the order of measuring, and what has to be said about the others."""
+    def _choose(self) -> list[Point]:
+        """The points still to be measured that fit memory and the time left, in the order of measuring.
+
+        Of each group at least one is measured, made smaller until it fits; of the others those that fit as they are.
+        """
         chosen: list[Point] = []
-        notes: list[str] = []
-        left_out: list[Point] = []
+        room_s = PLANNED_SHARE * self._left_s()
         for point in points.points(self.model, self.suite, self.kind):
-            first = all(other.group != point.group for other in chosen)
-            options = points.alternatives(point, self.model) if first else iter([point])
-            room_s = PLANNED_SHARE * self.budget_s - sum(map(self._seconds, chosen))
-            found = next((one for one in options if self._fits(one) and self._seconds(one) <= room_s), None)
-            if found is None and first:  # too slow for its time is no reason to measure nothing; too large is
-                found = next(filter(self._fits, reversed(list(points.alternatives(point, self.model)))), None)
-            if found is None or found in chosen:
-                left_out.append(point)
+            is_first = all(other.group != point.group for other in (*chosen, *self.tried))
+            found = self._first_that_fits(point, room_s) if is_first else point
+            if found is None or found in self.tried or found in chosen or not self._fits(found):
                 continue
-            if found != point:
-                notes.append(f"{point}: measured as {found}, {self._why_not(point)}")
-            chosen.append(found)
-        if left_out:
-            notes.append("left out for want of time or memory: " + ", ".join(map(str, left_out)))
-        return points.in_order(chosen), notes
+            seconds = self._seconds(found)
+            if seconds <= room_s or is_first:
+                chosen.append(found)
+                room_s -= seconds
+        return points.in_order(chosen)
+
+    def _first_that_fits(self, point: Point, room_s: float) -> Point | None:
+        """The point or the largest smaller one that fits memory and time; narrower only where memory asks for it."""
+        fitting = [one for one in points.alternatives(point, self.model) if self._fits(one)]
+        widest = [one for one in fitting if one.shards == fitting[0].shards]
+        in_time = (one for one in widest if self._seconds(one) <= room_s)
+        return next(in_time, min(widest, key=self._seconds, default=None))
+
+    def _say_what_is_missing(self) -> Iterator[events.Event]:
+        """Notes on the suite's points that were not measured, by reason."""
+        wanted = [one for one in points.points(self.model, self.suite, self.kind) if one not in self.done]
+        large = [str(one) for one in wanted if not self._fits(one)]
+        slow = [str(one) for one in wanted if self._fits(one) and one not in self.tried]
+        if large:
+            limit = units.show_bytes(self.limit_bytes)
+            yield from self._note(f"left out, as they need more than {limit}: {', '.join(large)}")
+        if slow:
+            yield from self._note(f"left out for want of time ({self.budget_s:.0f} s): {', '.join(slow)}")
+        smaller = [str(one) for one in self.done if one.group != "ceilings" and not self._is_of_the_suite(one)]
+        if smaller:
+            yield from self._note(f"measured smaller than the suite has it: {', '.join(smaller)}")
+
+    def _is_of_the_suite(self, point: Point) -> bool:
+        return point in points.points(self.model, self.suite, self.kind)
 
     def _measure(self, point: Point, cap_s: float) -> Iterator[events.Event]:
         """A point, or where memory runs out after all the next smaller one."""
         for smaller in points.alternatives(point, self.model):
-            if smaller in self.done:
+            if smaller in self.tried:
                 continue
+            self.tried.add(smaller)
             try:
                 yield from self._measure_here(smaller, cap_s)
             except Exception as error:
                 problem = self._problem(smaller, error)
             else:
-                self.done.add(smaller)
+                self.done.append(smaller)
                 return
             gc.collect()
             devices.release(self.kind)
@@ -200,10 +230,12 @@ class _Run:
                 self.rows.append(row)
                 self.journal.add(row)
                 yield events.Measured(row)
+        self._learn_speed(point)
 
     def _time(self, task: operations.Task, blank: Callable[[int], Row], cap_s: float) -> list[Row]:
         """The rows of one task, one a direction."""
         subject = task.prepare()
+        self.sensor.start()
         base = operations.start_peak(self.kind)
         patience = replace(timer.PATIENCE[self.kind], cap_s=cap_s)
         samples = timer.measure(subject.once, self.clock, patience, sense=self.sensor.read, cancel=self.cancel)
@@ -253,11 +285,6 @@ class _Run:
             return 0.0
         return points.needed_bytes(point, self.model, self.element_bytes, self.bench.ceiling_bytes)
 
-    def _why_not(self, point: Point) -> str:
-        if self._fits(point):
-            return "as it would take too long"
-        return f"as it needs {units.show_bytes(self._needed_bytes(point))} of {units.show_bytes(self.limit_bytes)}"
-
     def _nothing_fits(self) -> str:
         if self.notes and "could not be measured" in self.notes[-1]:
             return self.notes[-1]
@@ -272,16 +299,24 @@ class _Run:
         runs = patience.warm_up + patience.least + 1
         if point.group == "ceilings":
             return runs * 0.3
-        work = points.work_flops(point, self.model) / (REACHED_SHARE * self._rate())
+        work = points.work_flops(point, self.model) / self.flops_per_s
         moved = points.moved_bytes(point, self.model, self.element_bytes) / ROUGH_BANDWIDTH_BYTES_PER_S[self.kind]
         return OVERHEAD_S[self.kind] + runs * (work + moved)
 
-    def _rate(self) -> float:
-        """FLOP/s of a quick matrix product, measured once."""
-        if not hasattr(self, "_measured_rate"):
-            size = 4096 if self.kind == "cuda" else 512
-            self._measured_rate = devices.matmul_rate(self.kind, self.dtype, size)
-        return self._measured_rate
+    def _learn_speed(self, point: Point) -> None:
+        """Let the estimates of time follow the last measured layer, or before any the bare matrix product."""
+        here = [
+            row
+            for row in self.rows
+            if (row.batch, row.sequence, row.shards) == (point.batch, point.sequence, point.shards)
+        ]
+        took_s = sum(
+            row.median_s for row in here if row.operation in ("attention_core", "attention", "feed_forward", "layer")
+        )
+        if point.group == "layer" and took_s:
+            self.flops_per_s = points.work_flops(point, self.model) / took_s
+        elif point.group == "ceilings":
+            self.flops_per_s = REACHED_SHARE * max(row.flops_per_s for row in here)
 
     def _limit(self, wanted_bytes: float | None) -> float:
         limit = min(wanted_bytes or math.inf, MEMORY_SHARE[self.kind] * devices.free_bytes(self.kind))
@@ -295,12 +330,17 @@ class _Run:
             point.group, point.batch, point.sequence, point.shards, self._seconds(point), min(needed, self.limit_bytes)
         )
 
-    def _progress(self, index: int, chosen: list[Point]) -> events.Progress:
-        total, rest = sum(map(self._seconds, chosen)), sum(map(self._seconds, chosen[index:]))
-        fraction = 1.0 - rest / total if total else 1.0
-        left_s = max(0.0, min(self.budget_s - self._elapsed_s(), 2 * rest)) if rest else 0.0
-        doing = str(chosen[index]) if index < len(chosen) else "writing the profile"
-        return events.Progress(index, len(chosen), fraction, self._elapsed_s(), left_s, doing)
+    def _progress(self, chosen: list[Point]) -> events.Progress:
+        """chosen: what is still to be measured."""
+        least_s = sum(map(self._seconds, chosen))
+        left_s = max(least_s, 0.9 * self._left_s()) if chosen else 0.0
+        elapsed_s = self._elapsed_s()
+        doing = str(chosen[0]) if chosen else "writing the profile"
+        total = len(self.tried) + len(chosen)
+        return events.Progress(len(self.tried), total, elapsed_s / (elapsed_s + left_s), elapsed_s, left_s, doing)
+
+    def _left_s(self) -> float:
+        return max(0.0, self.budget_s - self._elapsed_s())
 
     def _note(self, *texts: str) -> Iterator[events.Event]:
         for text in texts:

@@ -77,6 +77,7 @@ class Condition(_Part):
     power_w: float | None = None
     temperature_c: float | None = None
     throttle_reasons: tuple[str, ...] = ()
+    other_load: float | None = None  # share of all CPU cores that other programs took meanwhile
 
 
 class Row(_Part):
@@ -111,7 +112,7 @@ class Row(_Part):
     peak_memory_from: Literal["allocator", "counted", ""] = ""  # the device's allocator, or weights + gradients + saved
     activation_bytes: float | None = None  # saved for the backward pass, by saved-tensor hooks, weights left out
     condition: Condition = Condition()
-    throttled: bool | None = None  # None where it cannot be known
+    throttled: bool | None = None  # slowed by heat, a brake or (CPU) other programs; None where it cannot be known
     notes: tuple[str, ...] = ()
 
     @property

@@ -1,0 +1,226 @@
+"""`profile`: the command line of the profiler. Importing this module imports no torch; running it does.
+
+Without `--events` progress goes to stderr and a table to stdout at the end; with it stdout carries one JSON object a
+line, as `planner.profiling.events` describes them, for a program that watches. SIGINT and SIGTERM stop between two
+runs: what was measured is saved, and the exit code is 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planner import units
+from planner.errors import InputError, MissingError, TrainplanError
+
+if TYPE_CHECKING:
+    from planner.plan.model import Model
+    from planner.profiling.events import Event
+    from planner.timing.profile import Row
+
+TORCH = "torch==2.13.0"
+DEFAULT_MODEL = "llama-2-7b"
+CANCELLED = 130
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Register `profile` with the command line's subparsers; `arguments.run` is then `run`."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "profile",
+        help="measure one real decoder layer of a model on this machine",
+        description="Builds one layer of the model at its true width, times its blocks forward and backward, and "
+        "writes a profile that `estimate` extrapolates from.",
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="a shipped model (default: %(default)s)")
+    parser.add_argument(
+        "--device", default="auto", choices=("auto", "cuda", "cpu"), help="default: a GPU if there is one"
+    )
+    parser.add_argument("--suite", default="quick", choices=("quick", "full"), help="how many shapes (default: quick)")
+    parser.add_argument("--budget", metavar="TIME", help="time for all of it, such as 5m or 90s")
+    parser.add_argument("--memory-limit", metavar="SIZE", help="take no more memory than this, such as 4GiB")
+    parser.add_argument(
+        "--collectives", action="store_true", help="measure the fabric between GPUs instead (not there yet)"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE.json", type=Path, help="default: a new file in the user's profile folder"
+    )
+    parser.add_argument("--events", action="store_true", help="print JSON lines, one event a line")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Profile; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
+    try:
+        with _stop_signals() as is_stopped:
+            return _run(arguments, is_stopped)
+    except TrainplanError as error:
+        if not arguments.events:
+            raise
+        _print_line(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}))
+        return error.exit_code
+
+
+def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
+    budget_s = _duration(arguments.budget)
+    limit_bytes = _size(arguments.memory_limit)
+    if arguments.collectives:
+        raise MissingError("--collectives: measuring the fabric is not there yet; leave the option out")
+    model = _model(arguments.model)
+    require_torch()
+    from planner.profiling.profiler import profile
+
+    happenings = profile(
+        model, device=arguments.device, suite=arguments.suite, budget_s=budget_s, memory_limit_bytes=limit_bytes,
+        out=arguments.out, cancel=is_stopped,
+    )  # fmt: skip
+    return _print_events(happenings) if arguments.events else _print_table(happenings)
+
+
+def require_torch() -> None:
+    """Raise `MissingError` with the command that installs it. (torch is not imported.)"""
+    if importlib.util.find_spec("torch") is None:
+        raise MissingError(f"profiling needs torch, which is not installed; install it with: pip install {TORCH}")
+
+
+def _model(name: str) -> Model:
+    from planner import library
+    from planner.plan.model import Model
+
+    return Model.model_validate(library.read("models", name))
+
+
+def _duration(text: str | None) -> float | None:
+    """Seconds of `5m`, `90s`, `1h`; a bare m means minutes here, as in the shell's own tools."""
+    if text is None:
+        return None
+    words = text.strip()
+    if words.endswith("m") and not words.endswith("mm"):
+        words += "in"
+    return _positive("--budget", words, "s")
+
+
+def _size(text: str | None) -> float | None:
+    return None if text is None else _positive("--memory-limit", text, "B")
+
+
+def _positive(option: str, text: str, unit: str) -> float:
+    try:
+        value = units.parse(text, unit)
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from None
+    if value <= 0:
+        raise InputError(f"{option}: {text!r} is not more than nothing")
+    return value
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Whether SIGINT or SIGTERM has come. A second one ends the process at once."""
+    stopped: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        stopped.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(stopped)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_events(happenings: Iterator[Event]) -> int:
+    from planner.profiling.events import to_line
+
+    code = 0
+    for event in happenings:
+        _print_line(to_line(event))
+        code = _exit_code(event, code)
+    return code
+
+
+def _print_line(line: str) -> None:
+    print(line, flush=True)
+
+
+def _exit_code(event: Event, code: int) -> int:
+    from planner.profiling.events import Failed, Finished
+
+    match event:
+        case Failed(exit_code=failed):
+            return failed
+        case Finished(complete=False):
+            return CANCELLED
+    return code
+
+
+def _print_table(happenings: Iterator[Event]) -> int:
+    """Progress on stderr; rows and summary on stdout once all are there."""
+    from planner.profiling import events
+
+    rows: list[Row] = []
+    code = 0
+    for event in happenings:
+        match event:
+            case events.Measured(row=row):
+                rows.append(row)
+            case events.Finished():
+                print(table(rows))
+                print(_closing(event))
+        if words := _words(event):
+            print(words, file=sys.stderr, flush=True)
+        code = _exit_code(event, code)
+    return code
+
+
+def _words(event: Event) -> str:
+    """What stderr says of an event; nothing for most rows, which the table has."""
+    from planner.profiling import events
+
+    match event:
+        case events.Started(device=device, model=model, dtype=dtype, suite=suite):
+            return f"profiling {model} on {device} in {dtype}, {suite} suite"
+        case events.Progress(doing=doing, remaining_s=left_s, done=done, total=total):
+            return f"[{done}/{total}] {doing}, about {units.show_duration(left_s)} to go" if left_s else ""
+        case events.Note(text=text):
+            return f"note: {text}"
+        case events.Failed(message=message):
+            return f"error: {message}"
+    return ""
+
+
+def table(rows: list[Row]) -> str:
+    """The rows for a person to read."""
+    head = f"{'operation':<15}{'direction':<10}{'shape':>10}{'width':>7}{'median':>10}{'spread':>7}{'n':>5}"
+    head += f"{'rate':>15}{'memory':>10}"
+    return "\n".join([head, *(_table_line(row) for row in rows)])
+
+
+def _table_line(row: Row) -> str:
+    shape = f"{row.batch}×{row.sequence}" if row.batch else ""
+    width = f"1/{row.shards}" if row.shards > 1 else ""
+    rate = units.show(row.flops_per_s, "FLOP/s") if row.flops else units.show(row.bytes_per_s, "B/s")
+    memory = units.show_bytes(row.peak_memory_bytes) if row.peak_memory_bytes else ""
+    mark = "  noisy" if row.is_noisy else ""
+    return (
+        f"{row.operation:<15}{row.direction:<10}{shape:>10}{width:>7}{units.show_duration(row.median_s):>10}"
+        f"{row.spread:>7.1%}{row.n:>5}{rate:>15}{memory:>10}{mark}"
+    )
+
+
+def _closing(event: Any) -> str:
+    lines = []
+    if event.summary.ratio is not None:
+        lines.append(f"attention + feed-forward = {event.summary.ratio:.1%} of the whole layer (median)")
+    state = "complete" if event.complete else "stopped early"
+    lines.append(f"{event.rows} rows in {units.show_duration(event.elapsed_s)}, {state}: {event.out}")
+    return "\n".join(lines)
