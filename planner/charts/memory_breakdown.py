@@ -1,0 +1,85 @@
+"""What fills one GPU's memory, against what it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from planner.charts import stack, style
+from planner.charts.stack import Part
+from planner.charts.style import Table, Theme
+from planner.units import GIB, show
+
+TITLE = "Memory of one GPU"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Parts in bytes, the device's capacity in bytes and its name."""
+
+    parts: tuple[Part, ...] = ()
+    capacity_bytes: float | None = None
+    device: str = ""
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[str, float, str]], capacity_bytes: float | None = None, device: str = "") -> Data:
+        """From (label, bytes, kind) rows."""
+        return cls(stack.parts_of(parts), capacity_bytes, device)
+
+    @property
+    def total_bytes(self) -> float:
+        """Sum of the parts."""
+        return sum(part.value for part in self.parts)
+
+
+def draw(figure: Figure, data: Data, theme: Theme) -> None:
+    """Draw on the figure, at the size that it has now."""
+    if data.total_bytes <= 0:
+        style.message(figure, theme, TITLE, "Nothing to show yet: the plan needs a model and a device.")
+        return
+    axes = style.start(figure, theme)
+    scaled = [Part(part.label, part.value / GIB, part.kind) for part in data.parts]
+    limit = data.capacity_bytes / GIB if data.capacity_bytes else None
+    stack.draw(axes, scaled, theme, show=lambda value: show(value * GIB, "B"), limit=limit)
+    if limit:
+        over = data.total_bytes > (data.capacity_bytes or 0)
+        colour = theme.limit if over else theme.muted
+        axes.axvline(limit, color=colour, linewidth=1.4, linestyle=(0, (4, 2)))
+        axes.annotate(
+            f"capacity {show(limit * GIB, 'B')}", (limit, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
+            textcoords="offset points", ha="center", va="bottom", color=colour, fontsize=style.SMALL_SIZE,
+            family=style.FAMILY,
+        )  # fmt: skip
+    style.label_axes(axes, theme, "GiB")
+    style.finish(figure, theme, TITLE, _verdict(data))
+
+
+def describe(data: Data) -> str:
+    """One sentence: how much of what there is, and the largest part."""
+    if data.total_bytes <= 0:
+        return "No memory to show yet."
+    largest = max(data.parts, key=lambda part: part.value)
+    share = largest.value / data.total_bytes
+    words = f"{_verdict(data)}; the largest part is {largest.label.lower()}, {share:.0%}."
+    return words.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def table(data: Data) -> Table:
+    """Bytes by part."""
+    rows: list[tuple[object, ...]] = [(part.label, part.value, part.kind) for part in data.parts]
+    rows.append(("Total", data.total_bytes, ""))
+    if data.capacity_bytes:
+        rows.append(("Capacity", data.capacity_bytes, "published"))
+    return ("part", "bytes", "kind"), rows
+
+
+def _verdict(data: Data) -> str:
+    used = show(data.total_bytes, "B")
+    if not data.capacity_bytes:
+        return f"{used} needed"
+    capacity = show(data.capacity_bytes, "B")
+    gap = data.capacity_bytes - data.total_bytes
+    state = f"{show(gap, 'B')} free" if gap >= 0 else f"{show(-gap, 'B')} too much"
+    return f"{used} of {capacity}{f' on {data.device}' if data.device else ''}: {state}"

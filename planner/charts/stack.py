@@ -1,0 +1,117 @@
+"""Parts of a whole, the form that the memory and the step-time chart share: the total as one stacked bar on top, and
+below it a bar a part, each beginning where the one before ended, so that every part has its own line for its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from planner.charts import style
+from planner.charts.style import Theme
+
+MOST_ROWS = 10
+"""More parts than this are drawn as `other`; the table keeps them all."""
+
+_HATCH_WIDTH = 0.6
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the whole. `kind`: measured, published, estimated or assumed."""
+
+    label: str
+    value: float
+    kind: str = "estimated"
+
+
+def parts_of(rows: Sequence[tuple[str, float, str]]) -> tuple[Part, ...]:
+    """Parts from (label, value, kind) rows."""
+    return tuple(Part(*row) for row in rows)
+
+
+def drawn(parts: Sequence[Part]) -> list[Part]:
+    """The parts that get a line: those above zero, the smallest put together where they are too many."""
+    positive = [part for part in parts if part.value > 0]
+    if len(positive) <= MOST_ROWS:
+        return positive
+    keep = sorted(positive, key=lambda part: -part.value)[: MOST_ROWS - 1]
+    rest = [part for part in positive if part not in keep]
+    kinds = {part.kind for part in rest}
+    other = Part(
+        f"Other ({len(rest)})", sum(part.value for part in rest), kinds.pop() if len(kinds) == 1 else "estimated"
+    )
+    return [part for part in positive if part in keep] + [other]
+
+
+def draw(axes: Axes, parts: Sequence[Part], theme: Theme, *, show: Callable[[float], str], limit: float | None) -> None:
+    """Draw total and parts; `limit` is a vertical line (a capacity) that the axis reaches in any case."""
+    rows, total = drawn(parts), sum(part.value for part in parts)
+    reach = max(total, limit or 0.0) * 1.16
+    hatched = len({part.kind for part in rows}) > 1
+    _bars(axes, rows, theme, hatched)
+    begin = 0.0
+    for row, part in enumerate(rows, start=1):
+        begin += part.value
+        share = part.value / total
+        percent = f"{share:.0%}" if share >= 0.01 else "<1%"
+        _value(axes, begin, row, f"{show(part.value)}  {percent}", part.value, reach, theme)
+    _value(axes, total, 0, show(total), total, reach, theme, bold=True)
+    axes.set_xlim(0, reach)
+    axes.set_ylim(len(rows) + 0.5, -0.6)
+    style.ticks(axes.yaxis, [float(row) for row in range(len(rows) + 1)], ["Total", *(part.label for part in rows)])
+    axes.get_yticklabels()[0].set_fontweight("bold")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+    axes.axhline(0.5, color=theme.grid, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    if hatched:
+        _legend(axes, rows, theme)
+
+
+def _bars(axes: Axes, rows: Sequence[Part], theme: Theme, hatched: bool) -> None:
+    begin = 0.0
+    for row, part in enumerate(rows, start=1):
+        colour = theme.parts[(row - 1) % len(theme.parts)]
+        for y, height in ((0, 0.66), (row, 0.62)):
+            bars = axes.barh(
+                y, part.value, left=begin, height=height, color=colour, edgecolor=theme.background, linewidth=0.8,
+                hatch=style.HATCHES[part.kind] if hatched else "",
+            )  # fmt: skip
+            bars[0].set_hatch_linewidth(_HATCH_WIDTH)
+        begin += part.value
+
+
+def _value(
+    axes: Axes, end: float, row: int, text: str, width: float, reach: float, theme: Theme, *, bold: bool = False
+) -> None:
+    """The number after its bar, or before it where there is no room to the right."""
+    right = end < 0.78 * reach or end - width < 0.25 * reach
+    axes.annotate(
+        text, (end if right else end - width, row), xytext=(5 if right else -5, 0), textcoords="offset points",
+        va="center", ha="left" if right else "right", color=theme.text, fontsize=style.SMALL_SIZE, family=style.FAMILY,
+        fontweight="bold" if bold else "normal", zorder=5,
+        bbox={"facecolor": theme.background, "edgecolor": "none", "pad": 1.0},
+    )  # fmt: skip
+
+
+def _legend(axes: Axes, rows: Sequence[Part], theme: Theme) -> None:
+    kinds = [kind for kind in style.HATCHES if any(part.kind == kind for part in rows)]
+    patches = [
+        Patch(facecolor=theme.muted, edgecolor=theme.background, hatch=style.HATCHES[kind], label=kind)
+        for kind in kinds
+    ]
+    for patch in patches:
+        patch.set_hatch_linewidth(_HATCH_WIDTH)
+    axes.figure.legend(
+        handles=patches,
+        loc="outside lower left",
+        ncols=len(patches),
+        frameon=False,
+        fontsize=style.SMALL_SIZE,
+        labelcolor=theme.text,
+    )
