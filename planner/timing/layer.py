@@ -36,12 +36,14 @@ class LayerTime:
     experts: Number
     gather: Number
     """ZeRO-3: weights gathered and gradients scattered, as far as they show."""
+    launch: Number
+    """What the GPU waits for the host, which launches the layer's kernels one after the other."""
 
 
-@formula("max(Σ kernels, host)", unit="s", source="the host issues a layer's kernels one after the other; a GPU that is faster waits for it")  # fmt: skip
-def no_faster_than_host(kernels_s: Number, host_s: Number) -> Number:
-    """A layer's time on the GPU, or the time its launches take where that is longer."""
-    return np.maximum(kernels_s, host_s)
+@formula("max(0, host − kernels)", unit="s", source="the host issues a layer's kernels one after the other; a GPU that is faster waits for it")  # fmt: skip
+def waits_for_host(host_s: Number, kernels_s: Number) -> Number:
+    """Time that the GPU idles because launching a layer takes longer than running it."""
+    return np.maximum(0.0, host_s - kernels_s)
 
 
 @formula("T·bytes·passes·(10·h/t_s + (2·(a + k)·d + (n + 1)·f)/t)", unit="B", source="reads and writes of two norms (4 h), two residuals (6 h), rotary ((a + k)·d in and out), the activation (n·f)")  # fmt: skip
@@ -109,19 +111,28 @@ def count(w: Workload, device: Device, network: Network, software: Software) -> 
     )  # fmt: skip
     core_forward = attention(w, device, "forward") * software.attention_slowdown
     forward = products(w, device, software, "forward") + core_forward + kernels.memory_bound_s(device, moved)
-    collectives_each_way = 2 * (1 + w.sequence_parallel) * (w.tp > 1) + 2 * (w.ep > 1) + (w.zero_stage >= 3)
-    host = software.host_s_per_layer + collectives_each_way * software.host_s_per_collective
-    forward = no_faster_than_host(forward, host)
     backward = (
         products(w, device, software, "input_gradient") + products(w, device, software, "weight_gradient")
         + attention(w, device, "backward") * software.attention_slowdown + kernels.memory_bound_s(device, 2 * moved)
     )  # fmt: skip
-    backward = no_faster_than_host(backward, host * BACKWARD_LAUNCHES)
-    recompute = w.recompute_share * (w.recompute_full * forward + w.recompute_selective * (1 - w.flash) * core_forward)
+    full = w.recompute_full * w.recompute_share
+    recompute = full * forward + w.recompute_share * w.recompute_selective * (1 - w.flash) * core_forward
+    tensor_forward, tensor_backward = _tensor(w, network, software)
+    experts = _experts(w, network, software)
+    host = software.host_s_per_layer + _collectives_each_way(w) * software.host_s_per_collective
+    launch = (1 + full) * waits_for_host(host, forward + tensor_forward + experts) + waits_for_host(
+        BACKWARD_LAUNCHES * host, backward + tensor_backward + experts
+    )
     return LayerTime(
-        forward, backward, recompute, _tensor(w, network, software), _context(w, network, core_forward),
-        _experts(w, network, software), _gather(w, network, software, forward, backward),
+        forward, backward, recompute, (1 + full) * tensor_forward + tensor_backward, _context(w, network, core_forward),
+        (2 + full) * experts, _gather(w, network, software, forward, backward), launch,
     )  # fmt: skip
+
+
+def _collectives_each_way(w: Workload) -> Number:
+    """Collectives that a layer launches in one direction: two all-reduces, or two pairs with sequence parallelism; two
+    all-to-alls; ZeRO-3's gather."""
+    return 2 * (1 + w.sequence_parallel) * (w.tp > 1) + 2 * (w.ep > 1) + (w.zero_stage >= 3)
 
 
 def _ranks_per_node(w: Workload, ranks: Number, stride: Number) -> Number:
@@ -129,20 +140,17 @@ def _ranks_per_node(w: Workload, ranks: Number, stride: Number) -> Number:
     return np.clip(w.gpus_per_node / stride, 1.0, ranks)
 
 
-def _tensor(w: Workload, network: Network, software: Software) -> Number:
-    """Two all-reduces forward and two backward (or an all-gather and a reduce-scatter each, of the same traffic), one
-    more pair where forward is recomputed."""
-    tokens = w.micro_batch * w.sequence / w.cp
-    buffer = tokens * w.hidden * w.activation_bytes
+def _tensor(w: Workload, network: Network, software: Software) -> tuple[Number, Number]:
+    """(forward, backward): two all-reduces each, or an all-gather and a reduce-scatter in each one's place; backward
+    with sequence parallelism gathers each product's input again (Korthikanti 2022 §4.2.2)."""
+    buffer = w.micro_batch * w.sequence / w.cp * w.hidden * w.activation_bytes
     inside = _ranks_per_node(w, w.tp, 1.0)
-    reduce_all = collectives.all_reduce_s(network, buffer, w.tp, inside)
     gather = collectives.all_gather_s(network, buffer, w.tp, inside)
-    scatter = collectives.reduce_scatter_s(network, buffer, w.tp, inside)
-    pairs = 4 + 2 * w.recompute_full * w.recompute_share
-    once_more = w.sequence_parallel * 2 * gather  # backward gathers each product's input again
-    return (pairs * np.where(w.sequence_parallel > 0, gather + scatter, reduce_all) + once_more)[()] * (
-        1 - software.tensor_overlap
-    )
+    pair = gather + collectives.reduce_scatter_s(network, buffer, w.tp, inside)
+    reduce_all = collectives.all_reduce_s(network, buffer, w.tp, inside)
+    shows = 1 - software.tensor_overlap
+    one_way = 2 * shows * np.where(w.sequence_parallel > 0, pair, reduce_all)
+    return one_way, one_way + 2 * shows * w.sequence_parallel * gather
 
 
 def _context(w: Workload, network: Network, core_forward: Number) -> Number:
@@ -153,12 +161,12 @@ def _context(w: Workload, network: Network, core_forward: Number) -> Number:
 
 
 def _experts(w: Workload, network: Network, software: Software) -> Number:
-    """Two all-to-alls forward (dispatch, combine), two backward, over the expert-parallel group."""
+    """Two all-to-alls in one direction (dispatch and combine) over the expert-parallel group."""
     buffer = w.micro_batch * w.sequence / w.cp * w.experts_per_token * w.hidden * w.activation_bytes
     buffer = buffer / np.where(w.sequence_parallel > 0, w.tp, 1.0)
     once = collectives.all_to_all_s(network, buffer, w.ep, _ranks_per_node(w, w.ep, w.tp))
     mixture = (w.layers - w.dense_layers) / (w.layers + w.encoder_layers)
-    return 4 * once * mixture * (1 - software.expert_overlap)
+    return 2 * once * mixture * (1 - software.expert_overlap)
 
 
 def _gather(w: Workload, network: Network, software: Software, forward: Number, backward: Number) -> Number:

@@ -36,6 +36,8 @@ class Software:
     """Bytes moved for one logit, forward and backward: casts to fp32, softmax, gradient."""
     scale_loss: Number
     """Share of a step lost to stragglers with every doubling of the nodes."""
+    reduce_bytes: Number
+    """Bytes of a gradient as data-parallel ranks reduce it."""
     data_overlap: Number
     """Share of a backward pass that hides the gradients' reduction."""
     gather_overlap: Number

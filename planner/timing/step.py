@@ -78,7 +78,8 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     stage_layers = np.ceil(blocks / w.pp)
     m = w.micro_batches
     head = head_s(w, device, software)
-    each = layer.forward + layer.backward + layer.recompute + layer.tensor + layer.context + layer.experts + layer.gather
+    each = layer.forward + layer.backward + layer.recompute + layer.tensor + layer.context + layer.experts
+    each = each + layer.gather + layer.launch
     last_layers = blocks - (w.pp - 1) * np.floor(blocks / w.pp)
     slowest = np.maximum(stage_layers * each, np.minimum(last_layers, stage_layers) * each + head)
     head_shows = slowest - stage_layers * each
@@ -92,7 +93,7 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     parts["bubble"] = bubble_s(blocks * each + head, slowest, w.virtual_stages) * np.where(w.pp > 1, 1.0, 0.0)
     parts["gradients"] = _gradients(w, parameters, network, software, layer, stage_layers)
     parts["optimizer"] = optimizer_s(w, parameters, device)
-    parts["host"] = software.host_s_per_step + 0.0 * w.tp
+    parts["host"] = over_the_step(layer.launch, stage_layers, m) + software.host_s_per_step
     busy = parts["forward"] + parts["backward"] + parts["recompute"] + parts["head"]
     parts["stragglers"] = stragglers_s(busy, w.gpus, w.gpus_per_node, software.scale_loss)
     return Step(**parts, total=step_s(**parts))
@@ -135,8 +136,8 @@ def _gradients(
     ranks = w.dp * w.cp
     inside = _ranks_per_node(w, ranks, w.tp)
     local = (parameters.total - parameters.experts) / w.tp / w.pp + parameters.experts / (w.tp * w.pp * w.ep)
-    whole = collectives.all_reduce_s(network, local * w.gradient_bytes, ranks, inside)
-    scatter = collectives.reduce_scatter_s(network, local * w.gradient_bytes, ranks, inside)
+    whole = collectives.all_reduce_s(network, local * software.reduce_bytes, ranks, inside)
+    scatter = collectives.reduce_scatter_s(network, local * software.reduce_bytes, ranks, inside)
     gather = collectives.all_gather_s(network, local * w.weight_bytes, ranks, inside)
     backward, forward = layer.backward * stage_layers, layer.forward * stage_layers
     replicated = exposed(whole, software.data_overlap, backward)

@@ -1,0 +1,195 @@
+"""Fit the software generations' constants (`profiles/frameworks/`) on tables of measured runs.
+
+    python benchmarks/fit_runs.py [--data ../shared/data] [--write] [--leave-out SOURCE …]
+
+One set of constants a generation, bounded by physics; none a model, a source or a row. Sources count equally within a
+generation, errors are logarithmic and robust. Prints the table of errors before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from planner import library
+from planner.counting import parameters
+from planner.timing import step
+from planner.timing.software import NAMES, Software, software
+from planner.validation import score, table
+from planner.validation.table import Runs
+
+BOUNDS = {
+    "matmul_slowdown": (1.0, 1.6),
+    "attention_slowdown": (0.7, 2.0),
+    "elementwise_passes": (0.6, 4.0),
+    "host_s_per_layer": (2e-5, 4e-3),
+    "host_s_per_collective": (5e-6, 1e-3),
+    "host_s_per_step": (1e-3, 0.3),
+    "loss_bytes": (6.0, 60.0),
+    "scale_loss": (0.0, 0.03),
+    "data_overlap": (0.0, 1.0),
+    "gather_overlap": (0.0, 1.0),
+    "tensor_overlap": (0.0, 0.7),
+    "expert_overlap": (0.0, 0.9),
+    "expert_imbalance": (1.0, 1.6),
+}
+LOGARITHMIC = ("host_s_per_layer", "host_s_per_collective", "host_s_per_step")
+LOWEST_MFU = 0.10
+"""Rows below are layouts nobody should run; they are scored by rank, not fitted."""
+PULL = 0.05
+"""Weight of the pull to the start values: a constant that no row speaks of stays where the physics put it."""
+
+
+def read(folder: Path) -> Runs:
+    """The open tables as one."""
+    parts = [table.read(folder / name) for name in ("runs_open.csv", "runs_vtrain_open.csv")]
+    return Runs(
+        {k: np.concatenate([p.numbers[k] for p in parts]) for k in parts[0].numbers},
+        {k: np.concatenate([p.words[k] for p in parts]) for k in parts[0].words},
+    )
+
+
+def scored(runs: Runs) -> Runs:
+    """Rows with a step time to hold a prediction against."""
+    words = runs.words
+    return runs.where(np.isin(words["kind"], ("benchmark", "run")) & (words["quality"] != "C"))
+
+
+class Generation:
+    """The rows of one software generation, ready to be predicted with changed constants."""
+
+    def __init__(self, name: str, runs: Runs) -> None:
+        self.name, self.e = name, table.express(runs)
+        with np.errstate(all="ignore"):
+            outcome = score.predict(self.e)
+        self.counted = parameters.count(self.e.workload)
+        self.published = score.measured_step_s(self.e, outcome)
+        self.flops = np.asarray(outcome.flops.step_full)
+        peak = np.asarray(self.e.machine.device.peak_flops) * np.asarray(self.e.workload.gpus)
+        self.mfu = self.flops / self.published / peak
+        self.usable = np.isfinite(self.published) & (self.published > 0) & (self.e.skipped == "") & (self.mfu < 1)
+        self.sources = runs.words["source_key"]
+
+    def predict(self, constants: Software) -> np.ndarray:
+        """Step times with these constants."""
+        with np.errstate(all="ignore"):
+            times = step.count(
+                self.e.workload, self.counted, self.e.machine.device, self.e.machine.network, constants
+            )
+        return np.broadcast_to(np.asarray(times.total), self.published.shape)
+
+    def weights(self, without: tuple[str, ...]) -> np.ndarray:
+        """Every source counts once (by the root of its size a little more), rows nobody should run not at all."""
+        use = self.usable & (self.mfu >= LOWEST_MFU) & ~np.isin(self.sources, without)
+        quality = np.where(self.e.runs.words["quality"] == "A", 1.0, 0.4)
+        weights = np.zeros(len(self.sources))
+        for source in np.unique(self.sources[use]):
+            rows = use & (self.sources == source)
+            weights[rows] = quality[rows] / rows.sum() * min(rows.sum(), 30) ** 0.5
+        return weights
+
+
+def fit(generation: Generation, without: tuple[str, ...] = ()) -> Software:
+    """The constants that fit a generation's rows best within their bounds."""
+    start = software(generation.name)
+    weights = generation.weights(without)
+    rows = weights > 0
+    if not rows.any():
+        return start
+    names = list(BOUNDS)
+    low, high = (np.array([_coded(n, BOUNDS[n][i]) for n in names]) for i in (0, 1))
+    origin = np.clip([_coded(n, getattr(DEFAULTS.get(generation.name, start), n)) for n in names], low + 1e-9, high - 1e-9)
+    root = np.sqrt(weights[rows] / weights[rows].mean() / rows.sum() * 30)
+    target = np.log(generation.published[rows])
+
+    def residuals(x: np.ndarray) -> np.ndarray:
+        constants = replace(start, **{n: _decoded(n, v) for n, v in zip(names, x, strict=True)})
+        error = np.log(generation.predict(constants)[rows]) - target
+        robust = np.sign(error) * np.sqrt(2 * SCALE**2 * (np.sqrt(1 + (error / SCALE) ** 2) - 1))
+        return np.concatenate([root * robust, PULL * (x - origin) / (high - low)])
+
+    # max(host, kernels) has no slope on its far side: several starts of the host's time find the right one.
+    starts = [origin.copy() for _ in HOST_STARTS]
+    for start_at, seconds in zip(starts, HOST_STARTS, strict=True):
+        start_at[names.index("host_s_per_layer")] = np.log(seconds)
+        start_at[names.index("host_s_per_collective")] = np.log(seconds / 10)
+    tried = [
+        least_squares(residuals, x, bounds=(low, high), x_scale=high - low, diff_step=1e-3, max_nfev=40) for x in starts
+    ]
+    best = min(tried, key=lambda one: float(one.cost))
+    return replace(start, **{n: float(_decoded(n, v)) for n, v in zip(names, best.x, strict=True)})
+
+
+SCALE = 0.08
+HOST_STARTS = (5e-5, 3e-4, 1e-3, 2e-3)
+DEFAULTS: dict[str, Software] = {}
+
+
+def _coded(name: str, value: float) -> float:
+    return float(np.log(value)) if name in LOGARITHMIC else value
+
+
+def _decoded(name: str, value: float) -> float:
+    return float(np.exp(value)) if name in LOGARITHMIC else float(value)
+
+
+def errors(generation: Generation, constants: Software) -> dict[str, np.ndarray]:
+    """Signed relative errors by source, rows of at least `LOWEST_MFU`."""
+    signed = generation.predict(constants) / generation.published - 1
+    use = generation.usable & (generation.mfu >= LOWEST_MFU)
+    return {str(s): signed[use & (generation.sources == s)] for s in np.unique(generation.sources[use])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--write", action="store_true", help="write the constants into profiles/frameworks")
+    parser.add_argument("--only", action="append", help="only these generations")
+    parser.add_argument("--cross-validate", action="store_true", help="also leave each source out in turn")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    runs = scored(read(options.data))
+    names = np.array([table.generation(text) for text in runs.words["framework"]])
+    for name in sorted(set(names)):
+        if options.only and name not in options.only:
+            continue
+        generation = Generation(name, runs.where(names == name))
+        before, constants = software(name), fit(generation)
+        print(f"\n{name}: {int(generation.usable.sum())} rows")
+        print("  " + ", ".join(f"{n} {getattr(constants, n):.4g}" for n in NAMES))
+        old, new = errors(generation, before), errors(generation, constants)
+        for source, signed in new.items():
+            left_out = ""
+            if options.cross_validate and len(new) > 1:
+                held = errors(generation, fit(generation, (source,)))[source]
+                left_out = f"  left out {np.abs(held).mean():6.1%}"
+            print(
+                f"  {source:26s} n {len(signed):4d}  mean |error| {np.abs(old[source]).mean():6.1%} → {np.abs(signed).mean():6.1%}"
+                f"  median {np.median(np.abs(signed)):6.1%}  bias {signed.mean():+6.1%}{left_out}"
+            )
+        if options.write:
+            write(name, constants, generation)
+
+
+def write(name: str, constants: Software, generation: Generation) -> None:
+    """The constants into their file, with what they were fitted on."""
+    path = library.paths("frameworks")[name]
+    data = json.loads(path.read_text("utf-8"))
+    data |= {n: float(f"{getattr(constants, n):.4g}") for n in NAMES}
+    rows = generation.weights(()) > 0
+    sources = sorted(set(generation.sources[rows].tolist()))
+    data["kind"] = "estimated"
+    data["source"] = f"fitted by benchmarks/fit_runs.py on {int(rows.sum())} published runs of {', '.join(sources)}"
+    signed = np.abs(generation.predict(constants)[rows] / generation.published[rows] - 1)
+    data["spread"] = float(f"{np.quantile(signed, 0.8):.3g}")
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
