@@ -84,8 +84,8 @@ def _layout(plan: Plan) -> list[Problem]:
     if stages > total_layers:
         near = max(1, total_layers // layout.virtual_stages)
         found.append(Problem("layout.pp", "error", f"{stages} stages for {total_layers} layers", f"use {near}", {"layout.pp": nearest_divisor(total_layers, near)}))  # fmt: skip
-    elif layout.virtual_stages > 1 and total_layers % stages:
-        found.append(Problem("layout.virtual_stages", "error", f"{total_layers} layers do not divide into {layout.pp} × {layout.virtual_stages} equal chunks", "use 1", {"layout.virtual_stages": 1}))  # fmt: skip
+    elif layout.virtual_stages > 1 and total_layers % stages and (total_layers + 2) % stages:
+        found.append(Problem("layout.virtual_stages", "error", f"{total_layers} layers do not divide into {layout.pp} × {layout.virtual_stages} equal chunks (nor with one less at each end)", "use 1", {"layout.virtual_stages": 1}))  # fmt: skip
     if layout.virtual_stages > 1 and layout.pp == 1:
         found.append(Problem("layout.virtual_stages", "error", "virtual stages need a pipeline", "use 1", {"layout.virtual_stages": 1}))  # fmt: skip
     if model.is_mixture and model.experts % layout.ep:

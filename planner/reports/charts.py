@@ -4,9 +4,46 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from planner.estimate import Estimate
+from matplotlib.figure import Figure
+
+from planner.charts import (
+    cost_breakdown,
+    export,
+    memory_breakdown,
+    size_against_perplexity,
+    step_time_breakdown,
+    style,
+)
+from planner.estimate import Estimate, Figure as Number
+from planner.quality.frontier import Training, frontier
+from planner.quality.laws import DEFAULT, law
+from planner.quality.observed import family_under
+
+SIZE_INCHES = (8.0, 5.0)
+DOTS_PER_INCH = 160
 
 
 def write_charts(estimate: Estimate, folder: Path) -> list[Path]:
-    """Draw memory, step time and size against perplexity as PNG into an existing folder; returns the files."""
-    raise NotImplementedError
+    """Draw memory, step time, cost and size against perplexity as PNG into an existing folder; returns the files."""
+    accelerator = estimate.plan.cluster.accelerator
+    found = frontier(
+        None, law=law(DEFAULT), training=Training.of_estimate(estimate.plan.name, estimate.plan.recipe.tokens, estimate.json)
+    )
+    charts = {
+        "memory": (memory_breakdown, memory_breakdown.Data.of(_rows(estimate.memory_parts), accelerator.memory_bytes, accelerator.name)),
+        "step-time": (step_time_breakdown, step_time_breakdown.Data.of(_rows(estimate.time_parts))),
+        "cost": (cost_breakdown, cost_breakdown.Data.of(_rows(estimate.money_parts))),
+        "size-against-perplexity": (size_against_perplexity, size_against_perplexity.Data.of_frontier(found, family_under(found.law))),
+    }  # fmt: skip
+    written = []
+    for name, (chart, data) in charts.items():
+        figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH)
+        chart.draw(figure, data, style.LIGHT)  # type: ignore[attr-defined]
+        path = folder / f"{name}.png"
+        export.save(figure, path, description=chart.describe(data))  # type: ignore[attr-defined]
+        written.append(path)
+    return written
+
+
+def _rows(parts: list[Number]) -> list[tuple[str, float, str]]:
+    return [(part.label, part.value, part.kind) for part in parts]

@@ -144,11 +144,8 @@ def express(runs: Runs) -> Expressed:
     hybrid |= np.char.find(np.char.lower(runs.words["model_name"]), "nemotronh") >= 0
     skipped[hybrid & (skipped == "")] = "a hybrid with state-space layers, which the planner does not express"
     w = _workload(runs, defaults, say, skipped)
-    per_device = [
-        devices.device(kinds[i], precision)
-        for i, precision in _pairs(kind_index, runs, kinds)[0]
-    ]
-    pair_index = _pairs(kind_index, runs, kinds)[1]
+    pairs, pair_index = _pairs(kind_index, runs, kinds)
+    per_device = [devices.device(kinds[i], precision) for i, precision in pairs]
     links, link_index = _networks(runs, kinds, kind_index, w)
     unique, software_index = np.unique(names, return_inverse=True)
     machine = Machine(
@@ -197,10 +194,8 @@ def _networks(
 ) -> tuple[list[collectives.Network], NDArray[np.intp]]:
     default = np.array([400.0 if "H" in kind.name[:2] or "B" in kind.name[:2] else 200.0 for kind in kinds])[kind_index]
     rate = runs.number("nic_gbit_per_s_per_gpu", default)
-    family = np.array(["roce" if "roce" in text.lower() or "efa" in text.lower() else "ib" for text in runs.words["interconnect"]])
     rows = np.stack([kind_index, rate, np.asarray(w.gpus_per_node), np.minimum(np.asarray(w.gpus), 64)])
     unique, index = np.unique(rows, axis=1, return_inverse=True)
-    del family
     links = []
     for position, gigabits, per_node, gpus in unique.T:
         fabric = Fabric(name="as published", bits_per_s_per_gpu=gigabits * 1e9)
@@ -242,6 +237,10 @@ def _workload(runs: Runs, defaults: list[dict[str, Any]], say: Callable[..., Non
     say(np.isnan(micro), "micro_batch")
     has_accumulation = ~np.isnan(runs.numbers["grad_accum"])
     micro = np.where(np.isnan(micro), np.where(has_accumulation, np.maximum(1.0, np.floor(batch / (dp * accumulation))), 1.0), micro)
+    # A framework whose batch setting is per rank cuts it into as many micro-batches as there are stages.
+    split = (default("local_batch_is_split") > 0) & (pp > 1)
+    micro = np.where(split, np.maximum(1.0, micro / pp), micro)
+    say(split, "micro-batches = stages")
     micro = np.minimum(micro, np.maximum(1.0, np.ceil(batch / dp)))
     recompute = np.where(words["recompute"] == "", np.array([str(one["recompute"]) for one in defaults] or [""])[: n or 1], words["recompute"]) if n else words["recompute"]  # fmt: skip
     say(words["recompute"] == "", "recompute")
@@ -253,8 +252,8 @@ def _workload(runs: Runs, defaults: list[dict[str, Any]], say: Callable[..., Non
     per_node = np.minimum(number("gpus_per_node", 8.0), np.maximum(1.0, gpus))
     group = _groups(words["zero_group"], dp * cp, per_node, tp)
     dense_layers = np.where(experts > 0, number("n_dense_layers", 0.0), layers)
-    virtual = number("virtual_stages", 1.0)
-    virtual = np.where((pp > 1) & (layers % np.maximum(1.0, pp * virtual) == 0), virtual, np.where(pp > 1, virtual, 1.0))
+    interleaved = np.char.find(np.char.lower(words["notes"]), "interleaved") >= 0
+    virtual = np.where(pp > 1, number("virtual_stages", np.where(interleaved, 2.0, 1.0)), 1.0)
     return Workload(
         layers=layers, encoder_layers=0.0 * layers, hidden=hidden, heads=heads, kv_heads=number("n_kv_heads", heads),
         head_dim=np.where(hidden % heads == 0, hidden / heads, 128.0), ffn=ffn, ffn_matrices=np.where(gated, 3.0, 2.0),
@@ -298,5 +297,5 @@ def _defaults(name: str) -> dict[str, Any]:
     """A generation's documented defaults for what a source leaves blank."""
     return {
         "zero_stage": 1, "sequence_parallel": 0, "flash": 1, "dropout": 0, "recompute": "none", "gradient_bytes": 4,
-        "optimizer_bytes": 12, **library.read("frameworks", name).get("defaults", {}),
+        "local_batch_is_split": 0, "optimizer_bytes": 12, **library.read("frameworks", name).get("defaults", {}),
     }  # fmt: skip
