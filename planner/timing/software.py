@@ -38,6 +38,8 @@ class Software:
     """Share of a step lost to stragglers with every doubling of the nodes."""
     reduce_bytes: Number
     """Bytes of a gradient as data-parallel ranks reduce it."""
+    balances_head: Number
+    """1 where stages are cut by cost, so that the head's stage gets fewer layers; 0 where every stage gets L/p."""
     data_overlap: Number
     """Share of a backward pass that hides the gradients' reduction."""
     gather_overlap: Number

@@ -52,6 +52,15 @@ def over_the_step(layer_s: Number, stage_layers: Number, micro_batches: Number) 
     return layer_s * stage_layers * micro_batches
 
 
+@formula("max(⌈L/p⌉·t, ⌊L/p⌋·t + head), or ⌈(L·t + head)/(p·t)⌉·t when cut by cost", unit="s", source="the pipeline runs at the pace of its slowest stage; the head is on the last one")  # fmt: skip
+def slowest_stage_s(layers: Number, pp: Number, layer_s: Number, head_s: Number, balances_head: Number) -> Number:
+    """Time of one micro-batch through the slowest stage: equal shares of the layers with the head on the last stage, or
+    shares of equal cost, in whole layers."""
+    even = np.maximum(np.ceil(layers / pp) * layer_s, np.floor(layers / pp) * layer_s + head_s)
+    by_cost = np.maximum(np.ceil((layers + head_s / layer_s) / pp - 1e-9) * layer_s, head_s)
+    return np.where((balances_head > 0) & (pp > 1), np.minimum(by_cost, even), even)[()]
+
+
 @formula("(Σ stages − slowest)/v", unit="s", source=NARAYANAN)
 def bubble_s(all_stages_s: Number, slowest_s: Number, virtual_stages: Number) -> Number:
     """Fill and drain of the pipeline: one micro-batch through the other stages, (p − 1)/v of a stage's time when the
@@ -75,14 +84,13 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     """One step's time by part."""
     layer = layer_time(w, device, network, software)
     blocks = w.layers + w.encoder_layers
-    stage_layers = np.ceil(blocks / w.pp)
     m = w.micro_batches
     head = head_s(w, device, software)
     each = layer.forward + layer.backward + layer.recompute + layer.tensor + layer.context + layer.experts
     each = each + layer.gather + layer.launch
-    last_layers = blocks - (w.pp - 1) * np.floor(blocks / w.pp)
-    slowest = np.maximum(stage_layers * each, np.minimum(last_layers, stage_layers) * each + head)
-    head_shows = slowest - stage_layers * each
+    slowest = slowest_stage_s(blocks, w.pp, each, head, software.balances_head)
+    head_shows = np.minimum(head, np.maximum(0.0, slowest - np.floor(blocks / w.pp) * each))
+    stage_layers = (slowest - head_shows) / each
     parts = {
         name: over_the_step(getattr(layer, name), stage_layers, m)
         for name in ("forward", "backward", "recompute", "tensor", "context", "experts")
