@@ -21,8 +21,9 @@ from planner import library
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.estimate import Machine
 from planner.formula import Array
-from planner.plan.cluster import Accelerator, Cluster, Fabric
+from planner.plan.cluster import Accelerator, Cluster
 from planner.plan.shipped import accelerator
+from planner.plan.shipped import fabric as shipped_fabric
 from planner.plan.workload import BYTES_OF_PRECISION, Workload
 from planner.timing import collectives, software
 from planner.timing import device as devices
@@ -192,18 +193,34 @@ def _pairs(
 def _networks(
     runs: Runs, kinds: list[Accelerator], kind_index: NDArray[np.intp], w: Workload
 ) -> tuple[list[collectives.Network], NDArray[np.intp]]:
-    default = np.array([400.0 if "H" in kind.name[:2] or "B" in kind.name[:2] else 200.0 for kind in kinds])[kind_index]
+    default = np.array([400.0 if kind.name[:1] in "HGB" else 200.0 for kind in kinds])[kind_index]
     rate = runs.number("nic_gbit_per_s_per_gpu", default)
-    rows = np.stack([kind_index, rate, np.asarray(w.gpus_per_node), np.minimum(np.asarray(w.gpus), 64)])
+    families = [fabric_family(text) for text in runs.words["interconnect"]]
+    family = np.array([list(FABRIC_FAMILIES.values()).index(name) for name in families], dtype=float)
+    rows = np.stack([kind_index, rate, np.asarray(w.gpus_per_node), np.asarray(w.gpus) > np.asarray(w.gpus_per_node), family])
     unique, index = np.unique(rows, axis=1, return_inverse=True)
     links = []
-    for position, gigabits, per_node, gpus in unique.T:
-        fabric = Fabric(name="as published", bits_per_s_per_gpu=gigabits * 1e9)
+    for position, gigabits, per_node, several, which in unique.T:
+        like = shipped_fabric(list(FABRIC_FAMILIES.values())[int(which)])
+        fabric = like.model_copy(update={"name": "as published", "bits_per_s_per_gpu": gigabits * 1e9})
         cluster = Cluster(
-            accelerator=kinds[int(position)], gpus_per_node=int(per_node), nodes=max(1, int(gpus // per_node)), fabric=fabric
+            accelerator=kinds[int(position)], gpus_per_node=int(per_node), nodes=2 if several else 1, fabric=fabric
         )
         links.append(collectives.network(cluster))
     return links, index.reshape(-1)
+
+
+FABRIC_FAMILIES = {
+    "efa": "efa-400", "omnipath": "opa-100x4", "roce": "roce-400", "tcpx": "ethernet-100", "gbps per node": "ethernet-100",
+    "": "infiniband-hdr-200",
+}  # fmt: skip
+"""A word of a source's interconnect, and the shipped fabric whose achievable share and latency it has."""
+
+
+def fabric_family(interconnect: str) -> str:
+    """The shipped fabric that an interconnect's words name; InfiniBand where they name none."""
+    text = interconnect.casefold()
+    return next(name for word, name in FABRIC_FAMILIES.items() if word in text)
 
 
 def _workload(runs: Runs, defaults: list[dict[str, Any]], say: Callable[..., None], skipped: Text) -> Workload:
