@@ -18,6 +18,7 @@ _DIRECTIONS = ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1,
 _DISTANCES_PT = (5.0, 9.0, 15.0, 24.0, 36.0, 50.0)
 _LEADER_FROM_PT = 14.0
 _MARK_PT = 5.0
+_GAP_PT = 2.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _beside(at: Pixels, width: float, height: float, dx: int, dy: int, distance:
 
 
 def _cost(box: Box, inside: Box, points: Sequence[Pixels], line: Pixels, taken: list[Box], scale: float) -> float:
-    mark, gap = _MARK_PT * scale, 1.5 * scale
+    mark, gap = _MARK_PT * scale, _GAP_PT * scale
     outside = max(0.0, inside[0] - box[0], box[2] - inside[2], inside[1] - box[1], box[3] - inside[3])
     covered = sum(_overlap(box, other, gap) for other in taken)
     marks = sum(_holds(box, point, mark) for point in points)

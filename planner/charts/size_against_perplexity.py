@@ -197,10 +197,11 @@ def _draw_markers(axes: Axes, data: Data, theme: Theme) -> None:
     ]
     for series, shape, face, edge in looks:
         if series:
+            shown = [one for one in series.markers if not (data.plan and _same_place(one, data.plan))]
             axes.plot(
-                [marker.parameters for marker in series.markers], [marker.perplexity for marker in series.markers],
-                linestyle="none", marker=shape, markersize=5.5, markerfacecolor=face, markeredgecolor=edge,
-                markeredgewidth=1.2, label=series.title, zorder=4,
+                [one.parameters for one in shown], [one.perplexity for one in shown], linestyle="none", marker=shape,
+                markersize=5.5, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=1.2, label=series.title,
+                zorder=4,
             )  # fmt: skip
     for marker, shape, size, colour in ((data.optimum, "*", 13, theme.optimum), (data.plan, "o", 8, theme.plan)):
         if marker:

@@ -45,7 +45,7 @@ class Theme:
 LIGHT = Theme(
     "light", background="#ffffff", text="#1b1f24", muted="#57606a", grid="#e4e7eb", curve="#0069a8", optimum="#007355",
     plan="#b84a00", family="#8f3f74", observed="#57606a", limit="#b3261e",
-    parts=("#0072b2", "#d55e00", "#009e73", "#c27ba0", "#b58900", "#4a9fd8", "#7a5195", "#6b7580"),
+    parts=("#0072b2", "#d55e00", "#009e73", "#c27ba0", "#b58900", "#3f97d3", "#7a5195", "#6b7580"),
 )  # fmt: skip
 DARK = Theme(
     "dark", background="#1b1e23", text="#e8eaed", muted="#a8b0ba", grid="#343a42", curve="#62b5f0", optimum="#3ecfa3",

@@ -80,6 +80,8 @@ def show_budget(amount: float, unit: str) -> str:
     """A budget for the screen; FLOPs as a power of ten, which is how they are compared."""
     if unit != "FLOP":
         return show(amount, unit) + {"kg": " CO₂e", "GPU-hours": " GPU-hours"}.get(unit, "")
+    if not 0 < amount < math.inf:
+        return f"{amount:g} FLOP"
     exponent = math.floor(math.log10(amount))
     mantissa = f"{amount / 10**exponent:.3g}"
     if mantissa == "10":

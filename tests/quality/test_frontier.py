@@ -1,0 +1,126 @@
+import math
+
+import pytest
+
+from planner.errors import InputError
+from planner.quality.frontier import Budget, Training, compute_ratio, frontier, parse_budget, same_quality_sizes
+from planner.quality.laws import law, names
+
+SEVEN = Training("seven", 7e9, 2e12, {"USD": 1e6 / 8.4e22, "GPU-hours": 2e5 / 8.4e22, "kg": 3e4 / 8.4e22, "kWh": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "unit"),
+    [("1e24 FLOP", 1e24, "FLOP"), ("1e24", 1e24, "FLOP"), ("5 ZFLOP", 5e21, "FLOP"), ("$2M", 2e6, "USD"),
+     ("2 million dollars", 2e6, "USD"), ("3.3M GPU-hours", 3.3e6, "GPU-hours"), ("30 days", 30 * 86400, "s"),
+     ("500 MWh", 5e5, "kWh"), ("31 t CO2e", 31e3, "kg"), ("31 tCO2e", 31e3, "kg")],
+)  # fmt: skip
+def test_a_budget_is_read_in_an_engineers_words(text, amount, unit):
+    assert parse_budget(text) == Budget(pytest.approx(amount), unit)
+
+
+@pytest.mark.parametrize(
+    "text", ["abc", "", "$", "-1e24 FLOP", "0", "nan", "1e999 FLOP", "3 apples", "$-2M", "1" * 500]
+)
+def test_a_bad_budget_is_quoted(text):
+    with pytest.raises(InputError, match="budget"):
+        parse_budget(text)
+
+
+def test_a_budget_in_flops_is_the_laws_own():
+    found = frontier(parse_budget("5.76e23 FLOP"), law="hoffmann-2022")
+    assert found.optimum.parameters == pytest.approx(4.03609e10, rel=1e-5)
+    assert found.optimum.perplexity == pytest.approx(math.exp(1.918412), rel=1e-6)
+
+
+def test_other_budgets_go_by_what_the_plan_costs_a_flop():
+    assert frontier(Budget(2e6, "USD"), training=SEVEN).budget_flops == pytest.approx(1.68e23)
+    assert frontier(Budget(1e5, "GPU-hours"), training=SEVEN).budget_flops == pytest.approx(4.2e22)
+    assert frontier(training=SEVEN).budget_flops == pytest.approx(6 * 7e9 * 2e12)
+
+
+def test_an_amount_that_the_plan_does_not_know_is_an_error():
+    for unit in ("s", "kWh"):
+        with pytest.raises(InputError, match="cannot be turned into FLOPs"):
+            frontier(Budget(1e6, unit), training=SEVEN)
+    with pytest.raises(InputError, match="must be in FLOP"):
+        frontier(Budget(1e6, "USD"))
+
+
+def test_training_is_read_from_an_estimate_without_its_fixed_sums():
+    json = {"parameters": 7e9, "active_parameters": 7e9, "cost_usd": {"total": 1.5e6, "staff": 5e5}, "gpu_hours": 2e5,
+            "train_time_s": 1e6, "energy_kwh": 8e4, "co2e_kg": None}  # fmt: skip
+    training = Training.of_estimate("seven", 2e12, json)
+    assert training.budget_flops(Budget(1e6, "USD")) == pytest.approx(8.4e22)
+    with pytest.raises(InputError, match="unknown"):
+        training.budget_flops(Budget(1e6, "kg"))
+
+
+def test_the_optimum_is_the_lowest_point_of_the_curve():
+    found = frontier(1e23)
+    lowest = min(found.curve, key=lambda point: point.loss)
+    assert lowest.parameters == found.optimum.parameters
+    assert all(point.low < point.perplexity < point.high for point in found.curve)
+    assert all(6 * point.parameters * point.tokens == pytest.approx(1e23) for point in found.curve)
+
+
+def test_the_json_is_the_contract():
+    data = frontier(1e23, training=SEVEN).to_json()
+    assert list(data) == ["law", "budget_flops", "optimum", "curve", "plan"]
+    assert set(data["optimum"]) == {"parameters", "tokens", "loss", "perplexity", "bands"}
+    assert set(data["curve"][0]) == {"parameters", "tokens", "loss", "perplexity", "low", "high"}
+    low, high = data["optimum"]["bands"]["parameters"]
+    assert low < data["optimum"]["parameters"] < high
+    assert data["plan"]["name"] == "seven"
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_law_answers_or_says_why_not(name):
+    if not law(name).gives_optimum:
+        with pytest.raises(InputError, match="besiroglu-2024"):
+            frontier(1e22, law=name, training=SEVEN)
+        return
+    found = frontier(1e22, law=name, training=SEVEN)
+    assert found.optimum.parameters > 0
+    assert bool(found.curve) == law(name).gives_loss
+    assert (found.optimum.loss is None) != law(name).gives_loss
+
+
+def test_being_off_the_optimum_has_its_price():
+    chosen, flops = law(), 1e23
+    best = float(chosen.optimum(flops).parameters)
+    assert compute_ratio(chosen, best, best, flops) == pytest.approx(1.0)
+    smaller, larger = compute_ratio(chosen, best / 3, best, flops), compute_ratio(chosen, best * 3, best, flops)
+    assert smaller == pytest.approx(2.09, abs=0.01) and 1.0 < larger < smaller  # by hand: 6.28 times the tokens over 3
+    assert compute_ratio(chosen, best / 1000, best, flops) == math.inf
+
+
+def test_the_plans_price_is_its_compute_over_the_cheapest():
+    standing = frontier(training=SEVEN).plan
+    assert standing.compute_ratio > 1
+    assert law().optimum(standing.cheapest_flops).loss == pytest.approx(standing.point.loss)
+
+
+def test_the_optimum_is_flat():
+    low, high = same_quality_sizes(law(), 1e23)
+    best = float(law().optimum(1e23).parameters)
+    assert low < best / 2 and high > best * 2
+
+
+def test_more_budget_never_gives_a_worse_best_loss():
+    losses = [frontier(10.0**exponent).optimum.loss for exponent in range(18, 27)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_warnings_name_extrapolation_missing_bands_and_repetition():
+    assert any("above the range" in warning for warning in frontier(1e25).warnings)
+    found = frontier(1e22, law="muennighoff-2023", unique_tokens=25e9)
+    assert any("times over the data" in warning for warning in found.warnings)
+    assert any("no bands" in warning for warning in found.warnings)
+    assert min(point.loss for point in found.curve) == pytest.approx(found.optimum.loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("flops", [0.0, 1.0, 1e40, math.inf, math.nan])
+def test_an_absurd_budget_is_refused(flops):
+    with pytest.raises(InputError, match="budget"):
+        frontier(flops)
