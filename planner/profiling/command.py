@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from planner import units
 from planner.errors import InputError, MissingError, TrainplanError
+from planner.plan import shipped
 
 if TYPE_CHECKING:
-    from planner.plan.model import Model
     from planner.profiling.events import Event
     from planner.timing.profile import Row
 
@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
     limit_bytes = _size(arguments.memory_limit)
     if arguments.collectives:
         raise MissingError("--collectives: measuring the fabric is not there yet; leave the option out")
-    model = _model(arguments.model)
+    model = shipped.model(arguments.model)
     require_torch()
     from planner.profiling.profiler import profile
 
@@ -88,13 +88,6 @@ def require_torch() -> None:
     """Raise `MissingError` with the command that installs it. (torch is not imported.)"""
     if importlib.util.find_spec("torch") is None:
         raise MissingError(f"profiling needs torch, which is not installed; install it with: pip install {TORCH}")
-
-
-def _model(name: str) -> Model:
-    from planner import library
-    from planner.plan.model import Model
-
-    return Model.model_validate(library.read("models", name))
 
 
 def _duration(text: str | None) -> float | None:

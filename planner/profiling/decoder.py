@@ -217,15 +217,23 @@ class Layer(nn.Module):
         return self.feed_forward(self.attention(x, rotary))
 
 
+def new_table(rows: int, width: int) -> Tensor:
+    """An embedding with small random weights; none are drawn on the meta device, where torch takes seconds over it."""
+    weight = torch.empty(rows, width)
+    if weight.device.type != "meta":
+        nn.init.normal_(weight, std=WEIGHT_DEVIATION)
+    return nn.Embedding.from_pretrained(weight, freeze=False)
+
+
 class Embedding(nn.Module):
     """Tokens [b, s] → [b, s, h]: look-up, plus positions where the model learns or adds them here."""
 
     def __init__(self, model: Model, shards: int = 1) -> None:
         super().__init__()
         self.hidden, self.positions = model.hidden, model.positions
-        self.tokens = nn.Embedding(math.ceil(model.vocabulary / shards), model.hidden)
-        self.learned = nn.Embedding(model.max_sequence, model.hidden) if model.positions == "learned" else None
-        self.types = nn.Embedding(model.token_types, model.hidden) if model.token_types else None
+        self.tokens = new_table(math.ceil(model.vocabulary / shards), model.hidden)
+        self.learned = new_table(model.max_sequence, model.hidden) if model.positions == "learned" else None
+        self.types = new_table(model.token_types, model.hidden) if model.token_types else None
         self.norm = new_norm(model, model.hidden) if model.embedding_norm else nn.Identity()
 
     def forward(self, tokens: Tensor) -> Tensor:

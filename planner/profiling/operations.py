@@ -237,11 +237,11 @@ def count_flops(operation: Operation, model: Model, batch: int, sequence: int, s
     counter = FlopCounterMode(display=False)
     with torch.device("meta"):
         module = kinds[operation](model, shards) if operation in kinds else None
-        run, _ = call(operation, model, module, point, "meta", torch.float32)
-        with counter:
-            output = run()
-            forward = float(counter.get_total_flops())
-            output.sum().backward()
+    run, _ = call(operation, model, module, point, "meta", torch.float32)
+    with counter:
+        output = run()
+        forward = float(counter.get_total_flops())
+        output.sum().backward()
     return forward, float(counter.get_total_flops()) - forward
 
 

@@ -121,6 +121,8 @@ class _Run:
                 yield from self._measure_all()
             except CancelledError:
                 reason = "cancelled"
+            if reason and not self.rows:
+                raise CancelledError("cancelled before anything was measured; nothing is written")
             if not reason and not any(row.operation == "layer" for row in self.rows):
                 raise MissingError(self._nothing_fits())
             result = self._result(reason)
@@ -129,7 +131,7 @@ class _Run:
             yield events.Finished(str(self.out), not reason, len(self.rows), self._elapsed_s(), result.summary)
         finally:
             self.bench.clear()
-            self.journal.close(remove=saved)
+            self.journal.close(remove=saved or not self.rows)
 
     def _measure_all(self) -> Iterator[events.Event]:
         """Plan, measure the first point, plan the rest anew with what that taught about this device's speed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ WIDE_SPREAD = 0.10
 """Interquartile range over median above which a row is called noisy."""
 SMALLEST_SPREAD = 0.01
 """Floor of a row's spread as a weight, so that one quiet row cannot silence the others."""
+
+PEAK_ALLOWANCE = 1.05
+"""No class is fitted faster than the best measured matrix product times this, however few its rows are."""
 
 
 class _Part(BaseModel):
@@ -368,7 +372,10 @@ def _fit_class(chosen: list[Row], rows: list[Row]) -> KernelClass:
         times.append(max(row.median_s - core.median_s, 0.1 * row.median_s) if core else row.median_s)
     sizes = [float(row.sequence if row.operation == "attention_core" else row.tokens) for row in chosen]
     weights = [1.0 / max(row.spread, SMALLEST_SPREAD) / (3.0 if row.is_noisy else 1.0) for row in chosen]
-    rate, half, residual = fit_saturating(np.array(work), np.array(sizes), np.array(times), np.array(weights))
+    peaks = [row.flops_per_s for row in rows if row.operation == "matmul_peak"]
+    fastest = PEAK_ALLOWANCE * max(peaks) if peaks and first.operation != "embedding" else math.inf
+    fit = fit_saturating(np.array(work), np.array(sizes), np.array(times), np.array(weights), fastest=fastest)
+    rate, half, residual = fit
     return KernelClass(
         operation=first.operation, direction=first.direction, dtype=first.dtype,
         work="B" if first.operation == "embedding" else "FLOP", rate_per_s=rate, half_size=half,
@@ -378,25 +385,35 @@ def _fit_class(chosen: list[Row], rows: list[Row]) -> KernelClass:
 
 
 def fit_saturating(
-    work: NDArray[np.float64], size: NDArray[np.float64], time_s: NDArray[np.float64], weight: NDArray[np.float64]
+    work: NDArray[np.float64],
+    size: NDArray[np.float64],
+    time_s: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    *,
+    fastest: float = math.inf,
 ) -> tuple[float, float, float]:
-    """(rate, half size, root mean square relative residual) of time = work/rate · (1 + half/size), rate > 0, half ≥ 0.
+    """(rate, half size, root mean square relative residual) of time = work/rate · (1 + half/size).
 
-    Linear in 1/rate and half/rate; solved on relative errors. With one distinct size half is 0.
+    0 < rate ≤ `fastest`, half ≥ 0. Linear in 1/rate and half/rate; solved on relative errors. With one distinct size
+    half is 0.
     """
     columns = np.stack([work / time_s, work / size / time_s], axis=1)
-    scaled = columns * weight[:, None]
-    slope, offset = _best_rate_alone(scaled[:, 0], weight), 0.0
+    target, scaled = weight, columns * weight[:, None]
+    slope, offset = _coefficient(scaled[:, 0], target), 0.0
     if len(np.unique(size)) > 1:
-        both = np.linalg.lstsq(scaled, weight, rcond=None)[0]
-        if both[0] > 0 and both[1] > 0:
+        both = np.linalg.lstsq(scaled, target, rcond=None)[0]
+        if both[1] > 0 and both[0] >= 1 / fastest and both[0] > 0:
             slope, offset = float(both[0]), float(both[1])
+        elif both[1] > 0 and fastest < math.inf:  # the rows alone would have it faster than the device is
+            slope = 1 / fastest
+            offset = max(0.0, _coefficient(scaled[:, 1], target - slope * scaled[:, 0]))
     residual = columns @ np.array([slope, offset]) - 1.0
     return 1.0 / slope, offset / slope, float(np.sqrt(np.average(residual**2, weights=weight**2)))
 
 
-def _best_rate_alone(column: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    return float(column @ weight / (column @ column))
+def _coefficient(column: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+    """Least squares of one unknown."""
+    return float(column @ target / (column @ column))
 
 
 def _median(values: Iterable[float]) -> float | None:
