@@ -12,8 +12,9 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
 import planner
+from gui.settings import Settings
 from gui.theme import switch
-from gui.window import Window
+from gui.window import DEFAULT_PLAN, Window
 from planner.errors import InputError
 from planner.plan import file
 
@@ -23,8 +24,8 @@ BASE_POINT_SIZE = 10.0
 def run(argv: list[str]) -> int:
     """Open the window (on the plan file named in `argv`, if any) and stay until it is closed."""
     app = make_application(argv)
+    switch().apply(Settings().theme)
     window = Window()
-    switch().apply(window.settings.theme)
     app.installEventFilter(_FirstPaint(window))
     window.show()
     if len(argv) > 1:
@@ -67,8 +68,8 @@ def screenshots(folder: Path, theme: str = "light", width: int = 1280, height: i
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
-    window = Window(file.load("llama-2-7b"))
     switch().apply(theme)
+    window = Window(file.load(DEFAULT_PLAN))
     window.resize(width, height)
     window.show()
     window.after_first_paint()

@@ -38,7 +38,7 @@ class NoticeBar(QFrame):
     def say(self, text: str, tone: str = "error", actions: dict[str, Callable[[], None]] | None = None) -> None:
         """Show a message (`error` or `information`) with a button for each action, and Close."""
         clear(self._buttons)
-        self._text.setText(f"{'✕' if tone == 'error' else 'ⓘ'}  {text}")
+        self._text.setText(f"{'✕' if tone == 'error' else '●'}  {text}")
         self.setAccessibleName(text)
         mark(self, "notice", tone)
         for name, act in {**(actions or {}), "Close": lambda: None}.items():

@@ -5,22 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from gui.fields import mark
+from gui.tables import short_band
+from gui.theme import scaled
 from gui.widgets import KIND_SIGNS, chip, label
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
 
 NARROWEST = 178
+WIDE_ENOUGH_FOR_KIND = 205
 
 
 class MetricCard(QFrame):
     """One figure. A click, Enter or F1 opens its derivation."""
 
     opened = Signal(str)
+    _figure_kind = "estimated"
 
     def __init__(self, key: str, title: str) -> None:
         super().__init__()
@@ -37,16 +41,17 @@ class MetricCard(QFrame):
         self._kind = chip("estimated")
         top = QHBoxLayout()
         top.addWidget(label(title, "muted", size=0.92), 1)
+        top.addWidget(self._kind)
         layout.addLayout(top)
-        self.value = label("–", size=1.55, bold=True)
+        self.value = label("–", bold=True)
+        self.value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._fonts = [scaled(self.font(), size, QFont.Weight.DemiBold) for size in (1.55, 1.35, 1.15, 1.0)]
+        self.value.setFixedHeight(QFontMetrics(self._fonts[0]).height())
         self.value.setObjectName(f"card.{key}.value")
         layout.addWidget(self.value)
-        bottom = QHBoxLayout()
         self._band = label(" ", "muted", size=0.88)
         self._band.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        bottom.addWidget(self._band, 1)
-        bottom.addWidget(self._kind)
-        layout.addLayout(bottom)
+        layout.addWidget(self._band)
 
     def show_figure(
         self, figure: Figure | None, *, is_stale: bool, value: str = "", note: str = "", tone: str = ""
@@ -54,13 +59,31 @@ class MetricCard(QFrame):
         """Show a figure; `value`, `note` and `tone` stand in for its own text, band and colour."""
         self.value.setText(value or (figure.text if figure else "–"))
         mark(self.value, "role", "muted" if is_stale else tone)
-        self._band.setText(note or (figure.band_text if figure else "") or " ")
+        self._fit_value()
+        self._band.setText(note or (short_band(figure.band_text) if figure else "") or " ")
         self._band.setToolTip(self._band.text())
-        kind = figure.kind if figure else "estimated"
-        self._kind.setText(KIND_SIGNS.get(kind, kind))
+        self._figure_kind = kind = figure.kind if figure else "estimated"
         mark(self._kind, "chip", kind)
+        self._show_kind()
         self.setAccessibleDescription(f"{self.value.text()}, {self._band.text()}, {kind}")
-        self.setToolTip("Explain this number (F1)")
+        self.setToolTip(f"{figure.label if figure else ''}: explain this number (F1)")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A narrow card shows the sign of the kind without its word."""
+        super().resizeEvent(event)
+        self._show_kind()
+        self._fit_value()
+
+    def _fit_value(self) -> None:
+        """The largest type in which the value is not cut."""
+        room = self.width() - 30
+        fitting = [font for font in self._fonts if QFontMetrics(font).horizontalAdvance(self.value.text()) <= room]
+        self.value.setFont((fitting or self._fonts[-1:])[0])
+
+    def _show_kind(self) -> None:
+        words = KIND_SIGNS.get(self._figure_kind, self._figure_kind)
+        self._kind.setText(words if self.width() >= WIDE_ENOUGH_FOR_KIND else words[:1])
+        self._kind.setToolTip(words)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """A click opens the derivation."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
+from gui import chart_data
+from gui.tables import tsv
 from gui.theme import switch, theme
 from gui.widgets import label
 from planner.errors import TrainplanError
@@ -19,6 +20,9 @@ from planner.plan.file import write_atomically
 
 FORMATS = ("png", "svg", "pdf", "csv")
 SETTLED_MS = 120
+"""A chart is drawn when edits and sizes have settled: the numbers beside it come first."""
+SMALLEST = 120
+"""Pixels below which nothing is drawn: the splitter is being made."""
 
 
 class ChartView(QWidget):
@@ -29,9 +33,12 @@ class ChartView(QWidget):
 
     def __init__(self, chart: str, title: str) -> None:
         super().__init__()
-        self._chart_name, self._data = chart, None
+        self._chart_name, self._source, self._data = chart, None, None
         self._canvas: Any = None
         self._chart: Any = None
+        self._style: Any = None
+        self._drawn: tuple[Any, ...] = ()
+        self.description: Callable[[], str] = str
         self.setObjectName(f"chart.{chart}")
         self.setAccessibleName(title)
         self.setMinimumSize(260, 200)
@@ -42,80 +49,74 @@ class ChartView(QWidget):
         self._waiting = label("Drawing…", "muted")
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._layout.addWidget(self._waiting)
-        self._redraw = QTimer(self, singleShot=True, interval=0)
+        self._redraw = QTimer(self, singleShot=True, interval=SETTLED_MS)
         self._redraw.timeout.connect(self.draw_now)
         self._settle = QTimer(self, singleShot=True, interval=SETTLED_MS)
-        self._settle.timeout.connect(self._lay_out)
+        self._settle.timeout.connect(self.draw_now)
         switch().changed.connect(self._redraw.start)
 
-    def show_data(self, data: Any) -> None:
-        """Draw other data, now or when the chart is next seen."""
-        if data is not self._data:
-            self._data = data
+    def show_data(self, source: Any) -> None:
+        """Draw another estimate (or frontier), now or when the chart is next seen."""
+        if source is not self._source:
+            self._source = source
             if self.isVisible():
                 self._redraw.start()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what came while hidden."""
         super().showEvent(event)
-        self._redraw.start()
+        QTimer.singleShot(0, self, self.draw_now)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Lay out once when the size has settled."""
+        """A chart places its labels for its size: draw anew when the size has settled."""
         super().resizeEvent(event)
         if self._canvas is not None:
             self._settle.start()
 
     def draw_now(self) -> None:
         """Draw at once."""
-        if self._data is None:
+        if self._source is None or not self._has_canvas():
             return
-        if self._canvas is None:
-            self._make_canvas()
-        if self._canvas is None:
+        self._fit_figure()
+        drawn = (id(self._source), theme().name, self._canvas.width(), self._canvas.height())
+        if drawn == self._drawn or self._canvas.width() < SMALLEST or self._canvas.height() < SMALLEST:
             return
-        figure = self._canvas.figure
-        figure.clear()
-        self._chart.draw(figure, self._data, _chart_theme())
-        figure.set_facecolor(theme().surface)
-        for axes in figure.axes:
-            axes.set_facecolor(theme().surface)
-        self.setAccessibleDescription(self._chart.describe(self._data))
-        self.setToolTip(self._chart.describe(self._data))
-        self._lay_out()
-
-    def _make_canvas(self) -> None:
-        from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-        from matplotlib.figure import Figure
-
-        try:
-            self._chart = import_module(f"planner.charts.{self._chart_name}")
-        except ModuleNotFoundError as error:
-            self._waiting.setText(str(error))
-            return
-        self._canvas = FigureCanvasQTAgg(Figure())
-        self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
-        self._waiting.hide()
-        self._layout.addWidget(self._canvas)
-        self._layout.activate()
-
-    def _lay_out(self) -> None:
-        """Constrained layout doubles every draw: let it place things once, then switch it off."""
-        if self._data is None or self._canvas is None or self._canvas.width() < 50 or self._canvas.height() < 50:
-            return
-        figure = self._canvas.figure
-        figure.set_layout_engine("constrained")
-        figure.get_layout_engine().execute(figure)
-        figure.set_layout_engine("none")
+        self._data = getattr(chart_data, self._chart_name)(self._chart, self._source)
+        self._chart.draw(self._canvas.figure, self._data, self._style.THEMES[theme().name])
+        self._drawn = drawn
+        words = self._chart.describe(self._data)
+        self.setAccessibleDescription(words)
+        self.setToolTip(words)
         self._canvas.draw_idle()
 
-    def _menu(self, point: QPoint) -> None:
+    def _fit_figure(self) -> None:
+        """The canvas sizes its figure when it is next shown; the chart is drawn for that size already now."""
+        ratio, dots = self._canvas.device_pixel_ratio, self._canvas.figure.dpi
+        size = self._canvas.width() * ratio / dots, self._canvas.height() * ratio / dots
+        if min(size) > 0:
+            self._canvas.figure.set_size_inches(*size, forward=False)
+
+    def _has_canvas(self) -> bool:
         if self._canvas is None:
+            from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+            from matplotlib.figure import Figure
+
+            self._chart = import_module(f"planner.charts.{self._chart_name}")
+            self._style = import_module("planner.charts.style")
+            self._canvas = FigureCanvasQTAgg(Figure())
+            self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            self._canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+            self._waiting.hide()
+            self._layout.addWidget(self._canvas)
+            self._layout.activate()
+        return True
+
+    def _menu(self, point: QPoint) -> None:
+        if self._data is None:
             return
         menu = QMenu(self)
         menu.addAction("Copy image", self.copy_image)
-        menu.addAction("Copy data", lambda: QGuiApplication.clipboard().setText(self._table_text("\t")))
+        menu.addAction("Copy data", self._copy_data)
         menu.addSeparator()
         for kind in FORMATS:
             menu.addAction(f"Export {kind.upper()}…", lambda kind=kind: self._ask_and_export(kind))
@@ -125,17 +126,15 @@ class ChartView(QWidget):
         """The chart as it is on screen, on the clipboard."""
         QGuiApplication.clipboard().setPixmap(self._canvas.grab())
 
-    def export(self, path: Path) -> None:
+    def export(self, path: Path, description: str = "") -> None:
         """Write the chart in the format of the name's ending. Raises `InputError` where that cannot be written."""
-        if self._canvas is None:
-            self.draw_now()
-        kind = path.suffix.lstrip(".").lower()
-        if kind == "csv":
-            write_atomically(path, self._table_text(","))
-            return
-        raw = io.BytesIO()
-        self._canvas.figure.savefig(raw, format=kind, dpi=200)
-        write_atomically(path, raw.getvalue())
+        from planner.charts import export
+
+        self.draw_now()
+        if path.suffix.lower() == ".csv":
+            write_atomically(path, export.csv_text(self._chart.table(self._data)))
+        else:
+            export.save(self._canvas.figure, path, description=description)
 
     def _ask_and_export(self, kind: str) -> None:
         name, _ = QFileDialog.getSaveFileName(
@@ -145,25 +144,12 @@ class ChartView(QWidget):
             return
         path = Path(name) if Path(name).suffix else Path(f"{name}.{kind}")
         try:
-            self.export(path)
+            self.export(path, self.description())
         except TrainplanError as error:
             self.failed.emit(str(error))
         else:
             self.saved.emit(f"Chart written to {path}")
 
-    def _table_text(self, separator: str) -> str:
-        table = self._chart.table(self._data)
-        if hasattr(table, "to_csv"):
-            return str(table.to_csv(index=False, sep=separator))
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=separator, lineterminator="\n")
-        rows = list(table)
-        if rows and isinstance(rows[0], dict):
-            rows = [list(rows[0]), *(list(row.values()) for row in rows)]
-        writer.writerows(rows)
-        return text.getvalue()
-
-
-def _chart_theme() -> Any:
-    style = import_module("planner.charts.style")
-    return style.DARK if theme().is_dark else style.LIGHT
+    def _copy_data(self) -> None:
+        header, rows = self._chart.table(self._data)
+        QGuiApplication.clipboard().setText(tsv([list(header), *([str(cell) for cell in row] for row in rows)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ DEEPEST = 12
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a derivation: what it is called where it is used, and the node that computed it (None: a plain input)."""
+    """One line of a derivation: its name where it is used, and the node that computed it (None: a plain input)."""
 
     name: str
     text: str
@@ -34,13 +35,18 @@ class Step:
 def step(name: str, node: Node | None, value: Any = None) -> Step:
     """A line for a node, or for a plain input."""
     if node is not None:
-        return Step(name.replace("_", " "), units.show(node.value, node.unit, 4), node)
-    return Step(name.replace("_", " "), plain(value), None)
+        return Step(words(name), units.show(node.value, node.unit, 4), node)
+    return Step(words(name), plain(value), None)
 
 
 def root(figure: Figure) -> Step:
     """The figure itself as the first line."""
     return Step(figure.label, figure.text, figure.node)
+
+
+def words(name: str) -> str:
+    """A parameter's name as words; the unit at its end stands beside the value already."""
+    return re.sub(r"_(s|w|usd|kwh|kg|bytes|bytes_per_s|flops_per_s)$", "", name).replace("_", " ")
 
 
 def plain(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What follows from a plan without an estimate: values of fields left blank, the layout's product, data sheets. No Qt."""
+"""What follows from a plan alone: values of fields left blank, the layout's product, data sheets. No Qt."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from planner.plan.plan import Plan
 Fact = tuple[str, str]
 
 
-def placeholders(plan: Plan) -> dict[str, str]:
-    """What a blank field stands for, by path."""
+def blanks(plan: Plan) -> dict[str, Fact]:
+    """What a blank field stands for, by path: the value, and where it comes from."""
     price = _price(plan)
     grid = _grid(plan)
     return {
-        "layout.dp": f"{plan.dp:,} (the remaining GPUs)",
-        "layout.zero_group": f"{plan.dp * plan.layout.cp:,} (all ranks)",
-        "layout.recompute_layers": "all",
-        "prices.usd_per_gpu_hour": f"{price['usd_per_gpu_hour']:g} (shipped)" if price else "unknown: fill in",
-        "prices.network_premium": f"{plan.cluster.fabric.price_share:g} (the fabric's)",
-        "prices.power_share": "from utilization",
-        "prices.grid_kg_per_kwh": f"{grid['kg_per_kwh']:g} (the region's)" if grid else "unknown: fill in",
+        "layout.dp": (f"{plan.dp:,}", "the remaining GPUs"),
+        "layout.zero_group": (f"{plan.dp * plan.layout.cp:,}", "all ranks"),
+        "layout.recompute_layers": ("all", ""),
+        "prices.usd_per_gpu_hour": (f"{price['usd_per_gpu_hour']:g}", "USD/h, shipped price")
+        if price
+        else ("unknown", "fill it in"),
+        "prices.network_premium": (f"{plan.cluster.fabric.price_share:g}", "the fabric's"),
+        "prices.power_share": ("automatic", "from utilization"),
+        "prices.grid_kg_per_kwh": (f"{grid['kg_per_kwh']:g}", "kg/kWh, the region's")
+        if grid
+        else ("unknown", "fill it in"),
     }
 
 

@@ -30,7 +30,7 @@ class Document(QObject):
         self.path: Path | None = None
         self.invalid: dict[str, str] = {}
         self.stack = QUndoStack(self)
-        self.stack.cleanChanged.connect(lambda clean: self.dirty_changed.emit(not clean))
+        self.stack.cleanChanged.connect(self._tell_dirty)
 
     @property
     def is_dirty(self) -> bool:
@@ -107,6 +107,9 @@ class Document(QObject):
     def open(self, path: Path) -> None:
         """Read a plan file. Raises `InputError` and changes nothing where it is none."""
         self.replace(file.load(path), path)
+
+    def _tell_dirty(self, is_clean: bool) -> None:
+        self.dirty_changed.emit(not is_clean)
 
     def _discard_invalid(self) -> bool:
         if not self.invalid:

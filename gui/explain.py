@@ -110,7 +110,7 @@ class ExplainPanel(QFrame):
         source = node.source if node else (figure.source if figure and line.name == figure.label else "an input")
         shown = expression != (node.name if node else "")
         self._formula.setText(
-            f"{line.name if not is_root or node is None else node.name.replace('_', ' ')} = {expression}"
+            f"{line.name if not is_root or node is None else derivation_text.words(node.name)} = {expression}"
             if expression and shown
             else line.name
         )

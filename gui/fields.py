@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QCompleter, QLineEdit
 
 from gui.quantity_text import editable
+
+SUFFIX_GAP = 42
+"""Pixels: the field's own margins, and air between text and suffix."""
 
 
 class HistoryLineEdit(QLineEdit):
@@ -39,6 +42,7 @@ class TextField(HistoryLineEdit):
     def __init__(self, unit: str, *, is_number: bool) -> None:
         super().__init__()
         self._unit, self.is_number = unit, is_number
+        self.suffix = ""
         self.textEdited.connect(self.typed)
         self.editingFinished.connect(lambda: self.left.emit(self.text()))
 
@@ -48,6 +52,24 @@ class TextField(HistoryLineEdit):
         if text != self.text():
             self.setText(text)
             self.setCursorPosition(0)
+
+    def show_suffix(self, text: str) -> None:
+        """Quiet words at the right end inside the field: the unit, or the value in full."""
+        if text != self.suffix:
+            self.suffix = text
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The suffix is left out where the text needs the room."""
+        super().paintEvent(event)
+        metrics = self.fontMetrics()
+        typed = metrics.horizontalAdvance(self.text() or self.placeholderText())
+        if not self.suffix or typed + metrics.horizontalAdvance(self.suffix) + SUFFIX_GAP > self.width():
+            return
+        painter = QPainter(self)
+        painter.setPen(self.palette().placeholderText().color())
+        side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(self.rect().adjusted(0, 0, -11, 0), side, self.suffix)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """A new visit of the field begins."""
@@ -132,7 +154,8 @@ class CheckField(QCheckBox):
 
 
 def _is_history(event: QEvent) -> bool:
-    return isinstance(event, QKeyEvent) and (event.matches(QKeySequence.StandardKey.Undo) or event.matches(QKeySequence.StandardKey.Redo))  # fmt: skip
+    keys = QKeySequence.StandardKey
+    return isinstance(event, QKeyEvent) and (event.matches(keys.Undo) or event.matches(keys.Redo))
 
 
 def mark(editor: Any, name: str, value: str) -> None:

@@ -8,8 +8,9 @@ from types import UnionType
 from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from gui.derived import Fact
 from gui.fields import CheckField, ComboField, SearchField, TextField, mark
 from gui.quantity_text import beside, is_half_typed
 from gui.state import State
@@ -19,8 +20,9 @@ from planner.plan.section import Section, unit_of
 QUIET_MS = 400
 """An invalid input is marked after this time without a key."""
 
-EDITOR_WIDTH = 190
-LABEL_WIDTH = 150
+EDITOR_WIDTH = 330
+NARROWEST_EDITOR = 120
+LABEL_WIDTH = 148
 
 
 class Editor(Protocol):
@@ -63,7 +65,12 @@ def specs(section: type[Section], prefix: str, names: Names | None = None) -> li
         if names and name in names:
             kind, choices = "name", tuple(names[name]())
         if kind:
-            found.append(FieldSpec(f"{prefix}.{name}", info.title or name, info.description or "", unit_of(section, name), bool(extra.get("advanced")), kind, choices, optional))  # fmt: skip
+            found.append(
+                FieldSpec(
+                    f"{prefix}.{name}", info.title or name, info.description or "", unit_of(section, name),
+                    bool(extra.get("advanced")), kind, choices, optional,
+                )
+            )  # fmt: skip
     return found
 
 
@@ -81,7 +88,7 @@ def _kind(annotation: Any) -> Any:
 
 
 class Row:
-    """One field on the screen: label, editor, what stands beside it, and the message below."""
+    """One field on the screen: label, editor, and the message below."""
 
     def __init__(self, spec: FieldSpec, editor: Editor, told: Callable[[FieldSpec], None]) -> None:
         self.spec, self._editor = spec, editor
@@ -95,8 +102,6 @@ class Row:
         self.label.setBuddy(self.input)
         self.label.setWordWrap(True)
         self.label.setToolTip(self.input.toolTip())
-        self.beside = QLabel()
-        self.beside.setProperty("role", "hint")
         self.message = QLabel()
         self.message.setWordWrap(True)
         self.message.setObjectName(f"{spec.path}.message")
@@ -106,16 +111,17 @@ class Row:
         self._quiet = QTimer(self.input, singleShot=True, interval=QUIET_MS)
         self._quiet.timeout.connect(self._after_quiet)
 
-    def show(self, state: State, value: Any, placeholder: str) -> None:
+    def show(self, state: State, value: Any, blank: Fact) -> None:
         """Show the plan's value, unless the person is typing this very value in another form."""
         changed, self._value = value != self._value, value
         if isinstance(self.input, TextField):
-            self.input.setPlaceholderText(placeholder)
+            self.input.setPlaceholderText(blank[0])
             if changed and not (self.input.hasFocus() and self.input.isModified()):
                 self.input.show_value(value)
         elif changed:
             self.input.show_value(value)
-        self.beside.setText(beside(value, self.spec.unit) if self.spec.kind == "number" else "")
+        if self.spec.kind == "number":
+            self.input.show_suffix(blank[1] if value is None and blank[1] else beside(value, self.spec.unit))
         self._is_invalid = self.spec.path in state.invalid
         self._show_problem(state)
 
@@ -128,7 +134,7 @@ class Row:
     @property
     def widgets(self) -> tuple[QWidget, ...]:
         """All parts of the row."""
-        return self.label, self.input, self.beside, self.message
+        return self.label, self.input, self.message
 
     def _make_input(self) -> Any:
         spec = self.spec
@@ -147,10 +153,9 @@ class Row:
             made.typed.connect(self._typing)
             made.left.connect(self._leave)
             made.entered.connect(self._enter)
-        if spec.kind != "check":
-            made.setMinimumWidth(110)
-            made.setMaximumWidth(EDITOR_WIDTH if spec.kind == "number" else 280)
-            made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        made.setMinimumWidth(NARROWEST_EDITOR)
+        made.setMaximumWidth(EDITOR_WIDTH)
+        made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return made
 
     def _enter(self) -> None:
@@ -217,8 +222,8 @@ class Row:
 
 
 def sentence(text: str) -> str:
-    """With a capital letter in front, as on a screen."""
-    return text[:1].upper() + text[1:]
+    """With a capital letter in front, as on a screen; symbols (`tp 2 × …`) stay as they are."""
+    return text if len(text.split(" ", 1)[0]) < 3 and text[:1] != "a" else text[:1].upper() + text[1:]
 
 
 def value_at(plan: Any, path: str) -> Any:
@@ -244,9 +249,8 @@ class Form(QFrame):
         self._grid.setHorizontalSpacing(12)
         self._grid.setVerticalSpacing(4)
         self._grid.setColumnMinimumWidth(0, LABEL_WIDTH)
-        self._grid.setColumnStretch(0, 2)
-        self._grid.setColumnStretch(1, 4)
-        self._grid.setColumnStretch(2, 3)
+        self._grid.setColumnStretch(1, 100)
+        self._grid.setColumnStretch(2, 1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(18, 14, 18, 14)
         outer.setSpacing(8)
@@ -270,10 +274,10 @@ class Form(QFrame):
             self._add_rows(self._advanced)
         self._show_advanced(False)
 
-    def show_state(self, state: State, placeholders: dict[str, str]) -> None:
+    def show_state(self, state: State, blanks: dict[str, Fact]) -> None:
         """Show the plan's values and the problems of this form's fields."""
         for path, row in self.rows.items():
-            row.show(state, value_at(state.plan, path), placeholders.get(path, ""))
+            row.show(state, value_at(state.plan, path), blanks.get(path, ("", "")))
         self._show_messages_of_folded()
 
     def reset(self, plan: Any) -> None:
@@ -291,6 +295,7 @@ class Form(QFrame):
         row.input.setFocus(Qt.FocusReason.ShortcutFocusReason)
         if isinstance(row.input, TextField):
             row.input.selectAll()
+        _scroll_to(row.input)
         return True
 
     def _add_rows(self, rows: list[Row]) -> None:
@@ -298,12 +303,11 @@ class Form(QFrame):
             line = self._grid.rowCount()
             self._grid.addWidget(row.label, line, 0)
             self._grid.addWidget(row.input, line, 1)
-            self._grid.addWidget(row.beside, line, 2)
             self._grid.addWidget(row.message, line + 1, 1, 1, 2)
 
     def _show_advanced(self, shown: bool) -> None:
         for row in self._advanced:
-            for widget in (row.label, row.input, row.beside):
+            for widget in (row.label, row.input):
                 widget.setVisible(shown)
         self._fold.setText(f"{'▾' if shown else '▸'}  Advanced ({len(self._advanced)})")
         self._show_messages_of_folded()
@@ -311,3 +315,12 @@ class Form(QFrame):
     def _show_messages_of_folded(self) -> None:
         for row in self._advanced:
             row.message.setVisible(bool(row.message.text()) and self._fold.isChecked())
+
+
+def _scroll_to(widget: QWidget) -> None:
+    """Bring a field, and the message below it, into view."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QScrollArea):
+        parent = parent.parentWidget()
+    if parent is not None:
+        parent.ensureWidgetVisible(widget, 0, 90)

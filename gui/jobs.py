@@ -16,7 +16,10 @@ from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signa
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
 KILL_AFTER_MS = 3000
 ROWS_BEFORE_ETA = 3
-_SIGNALS = {4: "an illegal instruction", 6: "an abort", 7: "a bus error", 8: "an arithmetic error", 9: "a kill, most likely for lack of memory", 11: "a segmentation fault", 15: "a termination from outside"}  # fmt: skip
+_SIGNALS = {
+    4: "an illegal instruction", 6: "an abort", 7: "a bus error", 8: "an arithmetic error",
+    9: "a kill, most likely for lack of memory", 11: "a segmentation fault", 15: "a termination from outside",
+}  # fmt: skip
 _LOG_KEPT = 20_000
 
 

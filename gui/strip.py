@@ -1,4 +1,4 @@
-"""The strip below the pages: help for the field one is in, and the running job with phase, bar, time left and Cancel."""
+"""The strip below the pages: help for the field one is in, and the running job with phase, bar, ETA and Cancel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class TaskStrip(QFrame):
         self.stop = button("Cancel", "strip.cancel")
         self.stop.setToolTip("Stop the running job (Esc)")
         self.stop.clicked.connect(self.cancel)
+        self.basis = label(role="muted", size=0.92)
+        self.basis.setObjectName("strip.basis")
         layout.addWidget(self.text, 1)
+        layout.addWidget(self.basis)
         for widget in (self.bar, self.left, self.stop):
             layout.addWidget(widget)
         self._message = QTimer(self, singleShot=True, interval=8000)
@@ -46,6 +49,11 @@ class TaskStrip(QFrame):
         if not self._is_running:
             self._message.stop()
             self.text.setText(text)
+
+    def show_basis(self, source: str, basis: str) -> None:
+        """Say where the kernels' times come from."""
+        self.basis.setText(f"Kernel times: {source}")
+        self.basis.setToolTip(basis)
 
     def say(self, text: str) -> None:
         """Report something that was done; it goes away by itself."""
@@ -60,6 +68,7 @@ class TaskStrip(QFrame):
         self.bar.setRange(0, 0 if share is None else 1000)
         self.bar.setValue(round(1000 * (share or 0)))
         self.left.setText(f"{units.show_duration(left_s)} left" if left_s is not None else "")
+        self.basis.hide()
         for widget in (self.bar, self.left, self.stop):
             widget.show()
         self.stop.setEnabled(True)
@@ -72,5 +81,6 @@ class TaskStrip(QFrame):
     def show_idle(self) -> None:
         """No job."""
         self._is_running = False
+        self.basis.show()
         for widget in (self.bar, self.left, self.stop):
             widget.hide()

@@ -45,16 +45,22 @@ QLabel[role="muted"], QLabel[role="hint"] { color: $muted; }
 QLabel[role="error"] { color: $bad; }
 QLabel[role="warning"] { color: $warning; }
 QLabel[role="good"] { color: $good; }
-QLabel[chip="measured"] { background: $good_soft; color: $good; border: 1px solid $good; border-radius: 8px; padding: 1px 7px; }
-QLabel[chip="published"] { background: transparent; color: $accent; border: 1px solid $accent; border-radius: 8px; padding: 1px 7px; }
-QLabel[chip="estimated"] { background: $raised; color: $muted; border: 1px solid $raised; border-radius: 8px; padding: 1px 7px; }
-QLabel[chip="assumed"] { background: transparent; color: $muted; border: 1px dashed $strong_border; border-radius: 8px; padding: 1px 7px; }
+QLabel[chip="measured"] {
+    background: $good_soft; color: $good; border: 1px solid $good; border-radius: 8px; padding: 1px 7px; }
+QLabel[chip="published"] {
+    background: transparent; color: $accent; border: 1px solid $accent; border-radius: 8px; padding: 1px 7px; }
+QLabel[chip="estimated"] {
+    background: $raised; color: $muted; border: 1px solid $raised; border-radius: 8px; padding: 1px 7px; }
+QLabel[chip="assumed"] {
+    background: transparent; color: $muted; border: 1px dashed $strong_border; border-radius: 8px; padding: 1px 7px; }
 
 QLineEdit, QComboBox, QPlainTextEdit, QTextEdit {
     background: $surface; border: 1px solid $strong_border; border-radius: 6px; padding: 4px 8px;
-    selection-background-color: $accent; selection-color: $on_accent; min-height: 1.35em; }
+    selection-background-color: $accent; selection-color: $on_accent; placeholder-text-color: $muted;
+    min-height: 1.35em; }
 QLineEdit:hover, QComboBox:hover { border-color: $muted; }
-QLineEdit:focus, QComboBox:focus, QPlainTextEdit:focus, QTextEdit:focus { border: 1px solid $accent; background: $accent_soft; }
+QLineEdit:focus, QComboBox:focus, QPlainTextEdit:focus, QTextEdit:focus {
+    border: 1px solid $accent; background: $accent_soft; }
 QLineEdit[invalid="true"], QComboBox[invalid="true"] { border: 1px solid $bad; background: $bad_soft; }
 QLineEdit[problem="warning"], QComboBox[problem="warning"] { border: 1px solid $warning; }
 QLineEdit[problem="error"], QComboBox[problem="error"] { border: 1px solid $bad; }
@@ -68,13 +74,15 @@ QComboBox QAbstractItemView { background: $surface; border: 1px solid $strong_bo
 QComboBox QAbstractItemView::item { min-height: 1.7em; padding: 2px 6px; }
 
 QCheckBox { spacing: 8px; background: transparent; padding: 4px 2px; }
-QCheckBox::indicator { width: 16px; height: 16px; border: 1px solid $strong_border; border-radius: 4px; background: $surface; }
+QCheckBox::indicator {
+    width: 16px; height: 16px; border: 1px solid $strong_border; border-radius: 4px; background: $surface; }
 QCheckBox::indicator:hover { border-color: $accent; }
 QCheckBox::indicator:focus { border: 1px solid $accent; background: $accent_soft; }
 QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url($icons/check-$look.svg); }
 QCheckBox:focus { color: $accent; }
 
-QPushButton { background: $surface; border: 1px solid $strong_border; border-radius: 6px; padding: 5px 14px; min-height: 1.35em; }
+QPushButton {
+    background: $surface; border: 1px solid $strong_border; border-radius: 6px; padding: 5px 14px; min-height: 1.35em; }
 QPushButton:hover { background: $raised; }
 QPushButton:pressed { background: $border; }
 QPushButton:focus { border: 1px solid $accent; }
@@ -83,18 +91,21 @@ QPushButton[primary="true"] { background: $accent; color: $on_accent; border-col
 QPushButton[primary="true"]:hover { border-color: $text; }
 QPushButton[primary="true"]:focus { border: 1px solid $text; }
 QPushButton[primary="true"]:disabled { background: $raised; color: $muted; border-color: $border; }
-QPushButton[flat="true"] { background: transparent; border: 1px solid transparent; color: $accent; padding: 4px 8px; text-align: left; }
+QPushButton[flat="true"] {
+    background: transparent; border: 1px solid transparent; color: $accent; padding: 4px 8px; text-align: left; }
 QPushButton[flat="true"]:hover { background: $accent_soft; }
 QPushButton[flat="true"]:focus { border: 1px solid $accent; }
 
-QTabWidget::pane { border: none; border-top: 1px solid $border; }
+QTabWidget::pane { border: none; }
 QTabBar { background: transparent; }
-QTabBar::tab { background: transparent; color: $muted; padding: 7px 16px; border: none; border-bottom: 2px solid transparent; }
+QTabBar::tab {
+    background: transparent; color: $muted; padding: 7px 16px; border: none; border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: $text; border-bottom: 2px solid $accent; font-weight: 600; }
 QTabBar::tab:hover { color: $text; }
 QTabBar::tab:focus { color: $accent; }
 
-QTreeView, QTableView { background: $surface; alternate-background-color: $window; border: 1px solid $border; border-radius: 6px;
+QTreeView, QTableView {
+    background: $surface; alternate-background-color: $window; border: 1px solid $border; border-radius: 6px;
     gridline-color: $border; outline: none; selection-background-color: $accent_soft; selection-color: $text; }
 QTreeView::item, QTableView::item { padding: 5px 6px; border: none; }
 QTreeView::item:selected, QTableView::item:selected { background: $accent_soft; color: $text; }
@@ -103,7 +114,9 @@ QTreeView::branch { background: transparent; }
 QTreeView::branch:has-children:closed { image: url($icons/chevron-right-$look.svg); }
 QTreeView::branch:has-children:open { image: url($icons/chevron-down-$look.svg); }
 QHeaderView { background: $surface; border: none; }
-QHeaderView::section { background: $surface; color: $muted; border: none; border-bottom: 1px solid $border; padding: 6px 6px; font-weight: 600; }
+QHeaderView::section {
+    background: $surface; color: $muted; border: none; border-bottom: 1px solid $border;
+    padding: 6px 6px; font-weight: 600; }
 QTableCornerButton::section { background: $surface; border: none; }
 
 QProgressBar { background: $raised; border: none; border-radius: 4px; max-height: 8px; min-height: 8px; }

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableWidget, QTreeWidget, QTreeWidgetItem
 
+from gui.theme import theme
 from gui.widgets import KIND_SIGNS
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
 
 KEY = Qt.ItemDataRole.UserRole
+WIDE_ENOUGH_FOR_BAND, WIDE_ENOUGH_FOR_KIND = 390, 500
 COLUMNS = ["Item", "Value", "Share", "80 % band", "Kind"]
 
 
@@ -41,6 +43,12 @@ class FigureTree(QTreeWidget):
         self.itemActivated.connect(lambda item, _: self.opened.emit(item.data(0, KEY)))
         self.itemDoubleClicked.connect(lambda item, _: self.opened.emit(item.data(0, KEY)))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Band and kind give way where there is little room: both are in the explanation, too."""
+        super().resizeEvent(event)
+        self.setColumnHidden(3, self.width() < WIDE_ENOUGH_FOR_BAND)
+        self.setColumnHidden(4, self.width() < WIDE_ENOUGH_FOR_KIND)
+
     def show_figures(self, figures: list[Figure], total: Figure | None) -> None:
         """Show the parts and, in bold below them, the whole. Parts of nothing share one line."""
         current = self.currentItem().data(0, KEY) if self.currentItem() else ""
@@ -54,6 +62,8 @@ class FigureTree(QTreeWidget):
             items[figure.key], known[figure.key] = item, figure
         if total:
             items[total.key] = _item(total, total)
+            items[total.key].setText(0, "Total")
+            items[total.key].setToolTip(0, total.label)
             self.addTopLevelItem(items[total.key])
             _embolden(items[total.key])
         self._add_nothings([figure.label for figure in figures if not figure.value])
@@ -67,7 +77,7 @@ class FigureTree(QTreeWidget):
             item = QTreeWidgetItem([f"Zero here: {', '.join(labels)}"])
             item.setToolTip(0, item.text(0))
             item.setData(0, KEY, "")
-            item.setForeground(0, self.palette().placeholderText())
+            item.setForeground(0, QColor(theme().muted))
             self.addTopLevelItem(item)
             item.setFirstColumnSpanned(True)
 
@@ -137,6 +147,13 @@ class CopyTable(QTableWidget):
         )
 
 
+def short_band(text: str) -> str:
+    """`7.48 GiB – 8.60 GiB` → `7.48 – 8.60 GiB`: the unit once where both ends have the same."""
+    low, dash, high = text.partition(" – ")
+    number, blank, unit = low.partition("\N{NO-BREAK SPACE}")
+    return f"{number} – {high}" if dash and blank and high.endswith(f"{blank}{unit}") else text
+
+
 def tsv(rows: list[list[str]]) -> str:
     """Tab-separated text; blanks that keep words together on screen become plain ones."""
     return (
@@ -148,7 +165,7 @@ def tsv(rows: list[list[str]]) -> str:
 def _item(figure: Figure, total: Figure | None) -> QTreeWidgetItem:
     share = f"{figure.value / total.value:.1%}" if total and total.value and total.unit == figure.unit else ""
     item = QTreeWidgetItem(
-        [figure.label, figure.text, share, figure.band_text, KIND_SIGNS.get(figure.kind, figure.kind)]
+        [figure.label, figure.text, share, short_band(figure.band_text), KIND_SIGNS.get(figure.kind, figure.kind)]
     )
     item.setData(0, KEY, figure.key)
     item.setToolTip(0, figure.formula)

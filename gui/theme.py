@@ -46,7 +46,7 @@ LIGHT = Theme(
     good_soft="#e3f4ea", warning="#8a5a00", warning_soft="#fdf2d8", bad="#b3261e", bad_soft="#fce9e7",
 )  # fmt: skip
 DARK = Theme(
-    name="dark", window="#13161b", surface="#1b1f26", raised="#252a33", border="#2d343e", strong_border="#4a5462",
+    name="dark", window="#13161b", surface="#1b1e23", raised="#252a33", border="#2d343e", strong_border="#4a5462",
     text="#e7eaef", muted="#9fabba", accent="#8ab0ff", on_accent="#0f1726", accent_soft="#233253", good="#5fce93",
     good_soft="#17352a", warning="#e9bd5b", warning_soft="#3a2f16", bad="#ff8f86", bad_soft="#432322",
 )  # fmt: skip
@@ -67,6 +67,7 @@ class ThemeSwitch(QObject):
         self.wish = wish
         self.now = {"light": LIGHT, "dark": DARK}.get(wish) or _system_theme()
         app = QApplication.instance()
+        app.setStyleSheet("")  # from one sheet straight to another takes Qt seven times as long
         app.setPalette(palette(self.now))
         app.setStyleSheet(style_sheet(self.now))
         self.changed.emit()

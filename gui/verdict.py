@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gui.fields import mark
 from gui.state import State
@@ -32,7 +32,9 @@ class VerdictPanel(QFrame):
         texts.addWidget(self.name)
         texts.addWidget(self.sentence)
         layout.addLayout(texts, 1)
-        self._grid = QGridLayout()
+        self._headlines = QWidget()
+        self._grid = QGridLayout(self._headlines)
+        self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(26)
         self._grid.setVerticalSpacing(3)
         self._values: dict[str, QLabel] = {}
@@ -43,7 +45,11 @@ class VerdictPanel(QFrame):
             self._values[key] = value
             self._grid.addWidget(label(title, "muted", size=0.88), 0, column)
             self._grid.addWidget(value, 1, column)
-        layout.addLayout(self._grid)
+        layout.addWidget(self._headlines)
+
+    def show_headlines(self, shown: bool) -> None:
+        """Beside the sentence, or not where the page itself shows them."""
+        self._headlines.setVisible(shown)
 
     def show_state(self, state: State) -> None:
         """Show the estimate, or why there is none for what is typed."""
@@ -51,7 +57,7 @@ class VerdictPanel(QFrame):
         self.name.setText(_line(state))
         if state.is_stale or estimate is None:
             mark(self, "tone", "stale")
-            self.sentence.setText(f"Waiting for a valid input: {state.blocking}" if state.blocking else "Estimating…")
+            self.sentence.setText(_waiting(state) if state.blocking else "Estimating…")
         else:
             mark(self, "tone", "good" if estimate.fits else "bad")
             self.sentence.setText(estimate.verdict)
@@ -66,3 +72,9 @@ class VerdictPanel(QFrame):
 def _line(state: State) -> str:
     plan = state.plan
     return f"{plan.name}  ·  {plan.model.name} on {plan.cluster.gpus:,} × {plan.cluster.accelerator.name}"
+
+
+def _waiting(state: State) -> str:
+    errors = sum(problem.severity == "error" for problem in state.problems)
+    count = "one error" if errors == 1 else f"{errors} errors"
+    return f"Waiting for {count} to be mended. These were the last good numbers."

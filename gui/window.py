@@ -112,6 +112,7 @@ class Window(QMainWindow):
         self.problems.go_to.connect(self.focus_field)
         self.problems.apply.connect(self.apply_suggestion)
         self.strip.cancel.connect(self.cancel_job)
+        switch().changed.connect(self._repaint)
         QApplication.styleHints().colorSchemeChanged.connect(switch().follow_system)
         self._update_history()
 
@@ -159,6 +160,7 @@ class Window(QMainWindow):
         page.show_state(self.state)
         self.stack.setCurrentWidget(page)
         self.sidebar.select(key)
+        self.verdict.show_headlines(key != "results")
         self.strip.help("")
 
     def _show_state(self, state: State) -> None:
@@ -169,6 +171,10 @@ class Window(QMainWindow):
         self.page(self._page_key).show_state(state)
         if state.estimate is not None:
             self.explain_panel.follow(state.estimate.figures)
+            self.strip.show_basis(state.estimate.kernel_source, state.estimate.machine.device.basis)
+
+    def _repaint(self) -> None:
+        self._show_state(self.state)
 
     def _update_title(self) -> None:
         self.setWindowTitle(f"{self.document.title}[*] – Trainplan")
@@ -305,9 +311,10 @@ class Window(QMainWindow):
             newest = found[0]
             name = newest.path.name if newest.path else newest.plan.name
             self.recovery_bar.say(
-                f"Trainplan ended unexpectedly. Unsaved changes to {name} from {newest.saved_at} are kept.", "information",
+                f"Trainplan ended unexpectedly. Unsaved changes to {name} from {newest.saved_at} are kept.",
+                "information",
                 {"Recover": lambda: self.recover(newest), "Discard": lambda: [recovery.discard(old) for old in found]},
-            )  # fmt: skip
+            )
 
     def recover(self, leftover: recovery.Leftover) -> None:
         """Take the edits of a crashed run; they count as unsaved."""

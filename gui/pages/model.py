@@ -48,8 +48,8 @@ class ModelPage(DescribePage):
         caption = QLabel("&Known model")
         caption.setBuddy(self.preset)
         self._edited = label(role="warning")
-        card.add(row(caption, self.preset, self._edited, None, spacing=12))
-        card.add(label("Type any part of a name to search. Every dimension below may then be changed.", "muted", size=0.92, wrap=True))  # fmt: skip
+        hint = "Type any part of a name to search. Every dimension below may then be changed."
+        card.add(row(caption, self.preset, self._edited, None, spacing=12), label(hint, "muted", size=0.92, wrap=True))
         return card
 
     def show_state(self, state: State) -> None:

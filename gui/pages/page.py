@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
-from gui.derived import Fact, placeholders
+from gui.derived import Fact, blanks
 from gui.document import Document
 from gui.forms import FieldSpec, Form
 from gui.sidebar import Sign
 from gui.state import State
 from gui.widgets import column, label, scrolling
+from planner.plan import file
 from planner.plan.plan import Plan
-
-NARROW = 900
 
 
 class Page(QWidget):
@@ -48,6 +47,10 @@ class Page(QWidget):
         """Put the cursor into a field; False where this page has none of that path."""
         return False
 
+    def plan_text(self) -> str:
+        """The plan file, to be embedded in what is exported."""
+        return file.to_text(self.document.plan)
+
     @classmethod
     def sign(cls, state: State) -> Sign:
         """The page's state in the list of pages."""
@@ -67,14 +70,15 @@ class DescribePage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         forms = column(*left, None, margins=(18, 16, 8, 18))
-        forms.setMaximumWidth(760)
         side = column(*right, None, margins=(8, 16, 18, 18))
-        layout.addWidget(scrolling(forms), 7)
+        left_side = scrolling(forms)
+        left_side.setMaximumWidth(720)
+        layout.addWidget(left_side, 7)
         layout.addWidget(scrolling(side), 5)
 
     def show_state(self, state: State) -> None:
         """Show all forms."""
-        blank = placeholders(state.plan)
+        blank = blanks(state.plan)
         for form in self.forms:
             form.show_state(state, blank)
 
@@ -123,7 +127,8 @@ class Facts(QWidget):
             line = len(self._labels)
             self._grid.addWidget(name, line, 0)
             self._grid.addWidget(value, line, 1)
-            name.setAlignment(name.alignment().AlignTop)
+            name.setAlignment(Qt.AlignmentFlag.AlignTop)
+            value.setAlignment(Qt.AlignmentFlag.AlignTop)
             self._labels.append((name, value))
         for number, (name, value) in enumerate(self._labels):
             shown = number < len(facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
+from PySide6.QtWidgets import QLabel, QVBoxLayout
 
 from gui.chart_view import ChartView
 from gui.document import Document
@@ -21,6 +21,9 @@ from planner.errors import TrainplanError
 if TYPE_CHECKING:
     from planner.quality.frontier import Frontier, Point
 
+SOON_MS = 20
+"""The verdict is painted before the law is asked."""
+
 
 class PerplexityPage(Page):
     """Size against perplexity at the plan's own compute or another budget."""
@@ -33,9 +36,10 @@ class PerplexityPage(Page):
         self._asked: tuple[Any, ...] = ()
         self._make_inputs()
         self.chart = ChartView("size_against_perplexity", "Perplexity against size")
-        self.chart.setMinimumHeight(330)
+        self.chart.setMinimumHeight(300)
         self.chart.failed.connect(self.failed)
         self.chart.saved.connect(self.done)
+        self.chart.description = self.plan_text
         self._best, self._plan = Facts(), Facts()
         self._warnings = label(role="muted", wrap=True, size=0.92)
         self._build()
@@ -47,9 +51,7 @@ class PerplexityPage(Page):
         self.law = ComboField([(law.title, law.name) for law in found if law.gives_loss])
         self.law.setObjectName("perplexity.law")
         self.law.setAccessibleName("Scaling law")
-        self.law.setMaximumWidth(420)
-        self.law.setSizeAdjustPolicy(ComboField.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.law.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.law.setMaximumWidth(380)
         self.law.show_value(laws.DEFAULT)
         self.law.chosen.connect(lambda _: self._answer())
         self.budget = TextField("FLOP", is_number=False)
@@ -57,7 +59,9 @@ class PerplexityPage(Page):
         self.budget.setAccessibleName("Budget")
         self.budget.setPlaceholderText("the plan's own compute")
         self.budget.setToolTip("1e24 FLOP, $2M, 3M GPU-hours, 30 days, 500 MWh, 31 t; blank: the plan's own compute")
-        self.budget.setMaximumWidth(220)
+        self.budget.setFixedWidth(214)
+        self._soon = QTimer(self, singleShot=True, interval=SOON_MS)
+        self._soon.timeout.connect(self._answer)
         self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
         self._quiet.timeout.connect(self._answer)
         self.budget.typed.connect(lambda _: self._quiet.start())
@@ -77,19 +81,20 @@ class PerplexityPage(Page):
         best, plan = Card("Best use of the budget"), Card("This plan")
         best.body.addWidget(self._best)
         plan.body.addWidget(self._plan)
-        for card in (best, plan):
-            card.body.addStretch(1)
-        cards = row(best, plan, spacing=14)
+        side = scrolling(column(best, plan, self._warnings, None, margins=(0, 0, 4, 0)))
+        side.setFixedWidth(312)
+        body = row(picture, side, spacing=14)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        content = column(inputs, picture, cards, self._warnings, margins=(18, 16, 18, 16))
+        content = column(inputs, body, margins=(18, 16, 18, 16))
         content.layout().setStretch(1, 1)
-        layout.addWidget(scrolling(content))
+        body.layout().setStretch(0, 1)
+        layout.addWidget(content)
 
     def show_state(self, state: State) -> None:
         """Answer for the plan as it is now."""
         self._state = state
-        self._answer()
+        self._soon.start()
 
     def _answer(self) -> None:
         estimate = self._state.estimate if self._state else None
@@ -121,7 +126,7 @@ class PerplexityPage(Page):
         self._best.show_facts([("Budget", show_budget(found.budget_flops, "FLOP")), *_point(found.optimum)])
         if found.plan is not None:
             ratio = found.plan.compute_ratio
-            excess = [("Compute over the least for this perplexity", f"{ratio:.3g}×")] if ratio is not None else []
+            excess = [("Least compute ×", f"{ratio:.3g}×")] if ratio is not None else []
             self._plan.show_facts(
                 [("Compute", show_budget(found.plan.flops, "FLOP")), *_point(found.plan.point), *excess]
             )

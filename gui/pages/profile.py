@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHeaderView, QLabel, QTableWidgetItem, QVBoxLayout
 
 from gui import machine
@@ -19,8 +19,11 @@ from gui.tables import CopyTable
 from gui.widgets import Card, button, column, label, row
 from planner import units
 
-COLUMNS = ["Operation", "Direction", "Batch × tokens", "Time", "TFLOP/s", "Peak memory", "Spread", "Repeats"]
-NOISY_SPREAD = 0.10
+COLUMNS = ["Operation", "Direction", "Batch × tokens", "Time", "Rate", "Peak memory", "Spread", "Repeats"]
+
+PROCESSOR_NOTE = (
+    " A profile of the processor describes the processor only: for GPUs the shipped profiles and data sheets are used."
+)
 
 
 class ProfilePage(Page):
@@ -52,6 +55,8 @@ class ProfilePage(Page):
         self.table = CopyTable("profile.rows", "Measured rows", COLUMNS)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        for number in range(len(COLUMNS)):
+            self.table.horizontalHeaderItem(number).setTextAlignment(_alignment(number))
         self._plan_line = label(role="muted", wrap=True, size=0.92)
         self._build()
         self._show_running(False)
@@ -91,11 +96,7 @@ class ProfilePage(Page):
         )
         self._note.setText(
             f"One layer of {state.plan.model.name} at true width, forward and backward, in a process of its own."
-            + (
-                ""
-                if found
-                else " A profile of the processor describes the processor only: for GPUs the shipped profiles and data sheets are used."
-            )  # fmt: skip
+            + ("" if found else PROCESSOR_NOTE)
         )
         problems = state.problems_under("model")
         errors = [problem.message for problem in problems if problem.severity == "error"]
@@ -113,7 +114,8 @@ class ProfilePage(Page):
         self._show_running(True)
         mark(self.status, "role", "")
         self.status.setText("Starting…")
-        self.run.emit(["profile", "--model", self.document.plan.model.name, "--device", self.device.currentData(), "--suite", self.suite.currentData(), "--events"])  # fmt: skip
+        chosen = ["--device", self.device.currentData(), "--suite", self.suite.currentData()]
+        self.run.emit(["profile", "--model", self.document.plan.model.name, *chosen, "--events"])
 
     def follow(self, job: Job) -> None:
         """Show a job's rows as they come."""
@@ -127,7 +129,11 @@ class ProfilePage(Page):
             self.status.setText(f"Measuring {told.get('model')} on {told.get('device')} in {told.get('dtype')}")
         elif kind == "planned":
             shapes = told.get("shapes") or []
-            self._plan_line.setText(f"{len(shapes)} shapes, about {units.show_duration(float(told.get('seconds') or 0))}, at most {units.show(max((shape.get('memory_bytes') or 0 for shape in shapes), default=0), 'B')}")  # fmt: skip
+            most = max((shape.get("memory_bytes") or 0 for shape in shapes), default=0)
+            time_s = float(told.get("seconds") or 0)
+            self._plan_line.setText(
+                f"{len(shapes)} shapes, about {units.show_duration(time_s)}, at most {units.show(most, 'B')}"
+            )
         elif kind == "note":
             self._plan_line.setText(str(told.get("text") or ""))
 
@@ -136,7 +142,7 @@ class ProfilePage(Page):
         self.table.insertRow(line)
         for number, text in enumerate(_cells(told)):
             item = QTableWidgetItem(text)
-            item.setTextAlignment(0x0080 | (0x0001 if number < 2 else 0x0002))
+            item.setTextAlignment(_alignment(number))
             self.table.setItem(line, number, item)
         self.table.item(line, 0).setToolTip(json.dumps(told, ensure_ascii=False)[:1500])
         self.table.scrollToBottom()
@@ -178,18 +184,23 @@ class ProfilePage(Page):
         return Sign(*tones.get(cls.last.status, ("✕", "bad")), f"last run {cls.last.status}")
 
 
+def _alignment(number: int) -> Qt.AlignmentFlag:
+    """Words to the left, numbers to the right."""
+    return Qt.AlignmentFlag.AlignVCenter | (Qt.AlignmentFlag.AlignLeft if number < 2 else Qt.AlignmentFlag.AlignRight)
+
+
 def _cells(told: dict[str, Any]) -> list[str]:
     """A measured row as the table shows it; what a row does not tell stays blank."""
-    time_s, flops = told.get("median_s"), told.get("flops")
-    peak, spread = told.get("peak_memory_bytes"), told.get("spread")
-    noisy = spread is not None and spread > NOISY_SPREAD
+    from planner.timing.profile import Row
+
+    measured = Row.model_validate({name: value for name, value in told.items() if name in Row.model_fields})
     return [
-        str(told.get("operation", "")).replace("_", " "),
-        str(told.get("direction", "")),
-        f"{told['batch']} × {told['sequence']:,}" if told.get("batch") and told.get("sequence") else "",
-        units.show_duration(time_s) if time_s else "",
-        f"{flops / time_s / 1e12:.3g}" if flops and time_s else "",
-        units.show(peak, "B") if peak else "",
-        f"{'! ' if noisy else ''}±{spread / 2:.1%}" if spread is not None else "",
-        str(told.get("n", "")),
+        measured.operation.replace("_", " "),
+        measured.direction,
+        f"{measured.batch} × {measured.sequence:,}" if measured.tokens else "",
+        units.show_duration(measured.median_s),
+        units.show(measured.flops_per_s, "FLOP/s") if measured.flops else "",
+        units.show(measured.peak_memory_bytes, "B") if measured.peak_memory_bytes else "",
+        f"{'! ' if measured.is_noisy else ''}{measured.spread:.1%}",
+        str(measured.n),
     ]

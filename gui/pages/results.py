@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from gui.cards import CardGrid, MetricCard
@@ -12,12 +13,12 @@ from gui.pages.page import Page
 from gui.sidebar import Sign
 from gui.state import State
 from gui.tables import FigureTree
-from gui.widgets import button, column, label, row, scrolling
+from gui.widgets import Card, button, column, label, row, scrolling
 from planner import units
 
 CARDS = {
     "memory.total": "Memory a GPU", "time.training": "Training time", "money.total": "Cost",
-    "time.gpu_hours": "GPU-hours", "time.tokens_per_s": "Throughput", "time.mfu": "Model FLOPs utilization",
+    "time.gpu_hours": "GPU-hours", "time.tokens_per_s": "Throughput", "time.mfu": "MFU",
     "energy.energy": "Energy", "energy.co2e": "CO2e",
 }  # fmt: skip
 TABS = {
@@ -47,13 +48,15 @@ class ResultsPage(Page):
         self.tabs.setObjectName("results.tabs")
         self.tabs.setAccessibleName("Breakdowns")
         self.tabs.setMinimumHeight(330)
-        self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)
         for name in TABS:
             self.tabs.addTab(self._make_tab(name), TABS[name][0])
-        hint = label("Click a number, or press F1 on it, to see how it was computed.", "muted", size=0.92)
+        hint = label("Click a number, or press F1 on it, to see how it was computed.", "muted", size=0.92, wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        content = column(CardGrid(list(self._cards.values())), row(hint, None, self._why, self.export_button), self.tabs, margins=(18, 16, 18, 14), spacing=12)  # fmt: skip
+        cards = CardGrid(list(self._cards.values()))
+        line = row(hint, self._why, self.export_button)
+        content = column(cards, line, self.tabs, margins=(18, 16, 18, 14), spacing=12)
         content.layout().setStretch(2, 1)
         layout.addWidget(scrolling(content))
 
@@ -83,16 +86,18 @@ class ResultsPage(Page):
         tree = FigureTree(f"results.{name}.table", f"{name.capitalize()} by part")
         tree.opened.connect(self.explain)
         self._trees[name] = tree
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(12)
+        split = _Beside()
         split.addWidget(tree)
         if chart:
             view = ChartView(chart, f"Chart of {name} by part")
             view.failed.connect(self.failed)
             view.saved.connect(self.done)
+            view.description = self.plan_text
             self._charts[name] = view
-            split.addWidget(view)
+            picture = Card()
+            picture.body.setContentsMargins(6, 6, 6, 6)
+            picture.body.addWidget(view, 1)
+            split.addWidget(picture)
             split.setSizes([560, 480])
         return column(split, margins=(0, 10, 0, 0))
 
@@ -104,3 +109,23 @@ def _special(key: str, state: State) -> dict[str, str]:
     capacity = units.show(state.plan.cluster.accelerator.memory_bytes, "B")
     fits = state.estimate.fits
     return {"note": f"{'✓ fits in' if fits else '✕ more than'} {capacity}", "tone": "good" if fits else "error"}
+
+
+class _Beside(QSplitter):
+    """Table and chart side by side; below each other where there is little room."""
+
+    ROOM_FOR_BOTH = 640
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setChildrenCollapsible(False)
+        self.setHandleWidth(12)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Turn when the width passes the limit."""
+        super().resizeEvent(event)
+        wide = self.width() >= self.ROOM_FOR_BOTH
+        wanted = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
+        if self.orientation() != wanted:
+            self.setOrientation(wanted)
+            self.setMinimumHeight(0 if wide else 560)

@@ -33,8 +33,6 @@ class TrainingPage(DescribePage):
         self._memory = FigureTree("training.memory", "Memory of a GPU")
         self._memory.opened.connect(self.explain)
         self._memory.setMinimumHeight(300)
-        self._memory.hideColumn(3)
-        self._memory.hideColumn(4)
         memory = Card("Memory of a GPU")
         self._limit = label(role="muted", wrap=True)
         memory.add(self._limit, self._memory)

@@ -1,0 +1,36 @@
+"""From an estimate or a frontier to what a chart draws. Called when the chart is to be drawn, with its module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planner.estimate import Estimate, Figure
+    from planner.quality.frontier import Frontier
+
+
+def memory_breakdown(chart: Any, estimate: Estimate) -> Any:
+    """What fills the fullest GPU, against what it has."""
+    device = estimate.plan.cluster.accelerator
+    return chart.Data.of(_rows(estimate.memory_parts), device.memory_bytes, device.name)
+
+
+def step_time_breakdown(chart: Any, estimate: Estimate) -> Any:
+    """What a step's time is spent on."""
+    return chart.Data.of(_rows(estimate.time_parts))
+
+
+def cost_breakdown(chart: Any, estimate: Estimate) -> Any:
+    """What the money is spent on."""
+    return chart.Data.of(_rows(estimate.money_parts))
+
+
+def size_against_perplexity(chart: Any, found: Frontier) -> Any:
+    """The law's curve at the budget with the known family on it."""
+    from planner.quality.observed import family_under
+
+    return chart.Data.of_frontier(found, family_under(found.law))
+
+
+def _rows(figures: list[Figure]) -> list[tuple[str, float, str]]:
+    return [(figure.label, figure.value, figure.kind) for figure in figures if figure.value == figure.value]

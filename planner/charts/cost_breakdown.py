@@ -1,0 +1,63 @@
+"""What the money of a whole training is spent on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from planner.charts import stack, style
+from planner.charts.stack import Part
+from planner.charts.style import Table, Theme
+from planner.units import show
+
+TITLE = "Cost of the training"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Parts in dollars."""
+
+    parts: tuple[Part, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[str, float, str]]) -> Data:
+        """From (label, dollars, kind) rows."""
+        return cls(stack.parts_of(parts))
+
+    @property
+    def total_usd(self) -> float:
+        """Sum of the parts."""
+        return sum(part.value for part in self.parts)
+
+
+def draw(figure: Figure, data: Data, theme: Theme) -> None:
+    """Draw on the figure, at the size that it has now."""
+    if data.total_usd <= 0:
+        style.message(figure, theme, TITLE, "Nothing to show: the price of the accelerator is unknown.")
+        return
+    axes = style.start(figure, theme)
+    scale, unit = next((pair for pair in ((1e6, "million USD"), (1e3, "thousand USD")) if data.total_usd >= pair[0]), (1.0, "USD"))  # fmt: skip
+    scaled = [Part(part.label, part.value / scale, part.kind) for part in data.parts]
+    stack.draw(axes, scaled, theme, show=lambda value: show(value * scale, "USD"), limit=None)
+    style.label_axes(axes, theme, unit)
+    style.finish(figure, theme, TITLE, _verdict(data))
+
+
+def describe(data: Data) -> str:
+    """One sentence: how much, and the largest part."""
+    return f"{_verdict(data)}." if data.total_usd > 0 else "No cost to show yet."
+
+
+def table(data: Data) -> Table:
+    """Dollars by part."""
+    rows: list[tuple[object, ...]] = [(part.label, part.value, part.kind) for part in data.parts]
+    return ("part", "usd", "kind"), [*rows, ("Total", data.total_usd, "")]
+
+
+def _verdict(data: Data) -> str:
+    largest = max(data.parts, key=lambda part: part.value)
+    return (
+        f"{show(data.total_usd, 'USD')}, most of it for {largest.label.lower()} ({largest.value / data.total_usd:.0%})"
+    )
