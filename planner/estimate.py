@@ -285,7 +285,7 @@ class Estimate:
             "bands": {name: [self.figures[key].low, self.figures[key].high] for name, key in headline.items()},
             "warnings": [str(problem) for problem in self.problems],
         }  # fmt: skip
-        return _without_nan(data)
+        return {key: _without_nan(value) for key, value in data.items()}
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -298,11 +298,12 @@ def estimate(plan: Plan) -> Estimate:
 
     parts = machine(plan)
     with recording():
-        outcome = compute(workload(plan), parts, rates(plan))
-    figures = _figures(plan, outcome, relative_band(parts.device, plan))
+        numbers = workload(plan)
+        outcome = compute(numbers, parts, rates(plan))
+        figures = _figures(plan, numbers, outcome, relative_band(parts.device, plan))
     if not outcome.fits:
         problems.append(_too_large(plan, outcome))
-    if math.isnan(outcome.total_usd):  # type: ignore[arg-type]
+    if math.isnan(outcome.total_usd):
         problems.append(Problem("prices.usd_per_gpu_hour", "warning", price_of(plan)[1], "fill it in"))
     return Estimate(plan, outcome, parts, figures, problems)
 
@@ -349,7 +350,7 @@ _PARTS = {
 }  # fmt: skip
 
 
-def _figures(plan: Plan, o: Outcome, band: tuple[float, float]) -> dict[str, Figure]:
+def _figures(plan: Plan, w: Workload, o: Outcome, band: tuple[float, float]) -> dict[str, Figure]:
     """Every figure in display order. `band`: factors of the time's 80 % interval."""
     rows: list[Figure] = []
 
@@ -365,7 +366,7 @@ def _figures(plan: Plan, o: Outcome, band: tuple[float, float]) -> dict[str, Fig
     add("work.model_flops", "Model FLOPs (full attention)", o.model_flops, "FLOP")
     add("work.model_flops_causal", "Model FLOPs (causal attention)", whole_training(o.flops.step_causal, o.steps), "FLOP")
     add("work.hardware_flops", "Hardware FLOPs", o.hardware_flops, "FLOP")
-    add("work.rule_of_thumb", "6·N·D", flops.rule_of_thumb_flops(o.parameters.active, plan.recipe.tokens), "FLOP")
+    add("work.rule_of_thumb", "6·N·D", flops.rule_of_thumb_flops(o.parameters.active, w.tokens), "FLOP")
     add("work.steps", "Optimizer steps", o.steps, "")
     add("memory.total", "Memory of the fullest GPU", o.memory.total, "B", "memory")
     for name, label in _MEMORY.items():
@@ -374,7 +375,7 @@ def _figures(plan: Plan, o: Outcome, band: tuple[float, float]) -> dict[str, Fig
     for name, label in _TIME.items():
         add(f"time.part.{name}", label, getattr(o.step, name), "s")
     add("time.tokens_per_s", "Throughput", o.tokens_per_s, "tokens/s", "rate")
-    add("time.tokens_per_s_per_gpu", "Throughput a GPU", o.tokens_per_s / plan.cluster.gpus, "tokens/s", "rate")
+    add("time.tokens_per_s_per_gpu", "Throughput a GPU", o.tokens_per_s / w.gpus, "tokens/s", "rate")
     add("time.flops_per_gpu", "Model FLOP/s a GPU", o.flops_per_s_per_gpu, "FLOP/s", "rate")
     add("time.mfu", "MFU (full attention)", o.mfu, "fraction", "rate")
     add("time.mfu_causal", "MFU (causal attention)", o.mfu_causal, "fraction", "rate")

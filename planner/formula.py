@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +41,12 @@ class Node:
     source: str
     unit: str
     value: float
-    inputs: dict[str, float] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    """What was put in, by parameter name: numbers, and where a formula takes one, a device or a word."""
     kind: str = "estimated"
     function: Callable[..., Any] | None = field(default=None, repr=False)
+    sign: str = ""
+    """The operator of plain arithmetic; empty for a formula and for a leaf."""
 
     @property
     def children(self) -> dict[str, Node]:
@@ -87,42 +91,122 @@ _OPERATORS = {
 _SIGNS = {
     "add": "+", "sub": "−", "mul": "×", "truediv": "÷", "pow": "^", "floordiv": "÷",
     "subtract": "−", "multiply": "×", "divide": "÷", "power": "^", "maximum": "max", "minimum": "min",
-    "where": "if", "ceil": "ceil", "floor": "floor", "clip": "clip",
 }  # fmt: skip
-
-
-def _step(name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """The result of plain arithmetic on traced numbers, itself traced while recording and scalar."""
-    result = function(*(_plain(value) for value in args), **{key: _plain(value) for key, value in kwargs.items()})
-    if not _recording.get() or np.ndim(result) or isinstance(result, tuple) or name not in _SIGNS:
-        return result
-    inputs: dict[str, float] = {}
-    for value in args:
-        label = value.node.name if isinstance(value, Traced) else f"{float(value):.6g}"
-        while label in inputs:
-            label += "′"
-        inputs[label] = value
-    expression = _written(_SIGNS[name], list(inputs))
-    label = expression if len(expression) <= _LONGEST_LABEL else f"{_SIGNS[name]} …"
-
-    def again(**numbers: float) -> Any:
-        return function(*numbers.values(), **kwargs)
-
-    return Traced(float(result), Node(label, expression, "arithmetic", "", float(result), inputs, function=again))
-
-
+_NEUTRAL = {"+": (0.0, 0.0), "−": (None, 0.0), "×": (1.0, 1.0), "÷": (None, 1.0), "^": (None, 1.0)}
+"""The plain number that changes nothing, as left and as right operand: such a step is no step of a derivation."""
 _LONGEST_LABEL = 48
 
 
+def _step(name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """The result of plain arithmetic on traced numbers, itself traced while recording and scalar.
+
+    What changes nothing stays out of the derivation: a neutral operand, the branch not taken. Sums of sums and
+    products of products are told as one."""
+    result = function(*(_plain(value) for value in args), **{key: _plain(value) for key, value in kwargs.items()})
+    if not _recording.get() or not _is_real_scalar(result):
+        return result
+    if name == "where":
+        taken = args[1] if args[0] else args[2]
+        return taken if isinstance(taken, Traced) else _constant(float(result))
+    sign = _SIGNS.get(name, name)
+    operands = [float(value) if _is_constant(value) else value for value in args]
+    if not any(isinstance(value, Traced) for value in operands):
+        return _constant(float(result))
+    folded = _folded(sign, operands) if len(operands) == 2 else None
+    return folded if folded is not None else _told(sign, float(result), operands, function, kwargs)
+
+
+def _folded(sign: str, operands: list[Any]) -> Traced | None:
+    """What is left of a step where one operand is a plain number that changes nothing, or a plain 0 that ends it."""
+    (left, right), (before, after) = operands, _NEUTRAL.get(sign, (None, None))
+    if not isinstance(right, Traced) and right == after:
+        return left  # type: ignore[no-any-return]
+    if not isinstance(left, Traced) and left == before:
+        return right  # type: ignore[no-any-return]
+    ends = (sign in ("×", "÷") and not isinstance(left, Traced) and left == 0) or (
+        sign == "×" and not isinstance(right, Traced) and right == 0
+    )
+    finite = all(math.isfinite(float(value)) for value in operands) and not (sign == "÷" and right == 0)
+    return _constant(0.0) if ends and finite else None
+
+
+def _told(
+    sign: str, result: float, operands: list[Any], function: Callable[..., Any], kwargs: dict[str, Any]
+) -> Traced:
+    """A step of arithmetic as a traced number."""
+    groups = [_parts(sign, operand) for operand in operands]
+    inputs: dict[str, Any] = {}
+    for part in (part for group in groups for part in group):
+        label = _label(part)
+        while label in inputs:
+            label += "′"
+        inputs[label] = part
+    expression = _written(sign, list(inputs))
+    label = expression if len(expression) <= _LONGEST_LABEL else _shortened(sign, inputs)
+
+    def again(**numbers: float) -> Any:
+        """The same operations in the same order: a sum of many rounds as it did."""
+        values = iter(numbers.values())
+        rounded = []
+        for operand, group in zip(operands, groups, strict=True):
+            mine = [next(values) for _ in group]
+            node = operand.node if len(mine) > 1 else None
+            rounded.append(node.function(**dict(zip(node.inputs, mine, strict=True))) if node else mine[0])
+        return function(*rounded, **kwargs)
+
+    return Traced(result, Node(label, expression, "arithmetic", "", result, inputs, function=again, sign=sign))
+
+
+def _is_real_scalar(value: Any) -> bool:
+    """One real number: no array, no truth value, no count of dimensions."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f"
+
+
+def _constant(value: float) -> Traced:
+    label = f"{value:.6g}"
+    return Traced(value, Node(label, label, "does not occur in this plan" if value == 0 else "constant", "", value))
+
+
+def _is_constant(value: Any) -> bool:
+    """A number without a history: a literal of the code, or the outcome of a choice between literals."""
+    return not isinstance(value, Traced) or value.node.source in ("constant", "does not occur in this plan")
+
+
+def _parts(sign: str, value: Any) -> list[Any]:
+    """The terms of a sum inside a sum, the factors of a product inside a product; else the number itself."""
+    joined = sign in ("+", "×") and isinstance(value, Traced) and value.node.sign == sign
+    return list(value.node.inputs.values()) if joined else [value]
+
+
+def _label(value: Any) -> str:
+    return value.node.name if isinstance(value, Traced) else f"{value:.6g}"
+
+
+def _shortened(sign: str, inputs: dict[str, Any]) -> str:
+    """A long expression's name: the first name in it, the sign, and that there is more."""
+    node = next(value.node for value in inputs.values() if isinstance(value, Traced))
+    while node.sign:
+        node = next(value.node for value in node.inputs.values() if isinstance(value, Traced))
+    return f"{sign}({node.name}, …)" if len(sign) > 1 else f"{node.name} {sign} …"
+
+
 def _written(sign: str, labels: list[str]) -> str:
-    """`(a + b) × c`, `max(a, b)`, `b if a else c` from the operator and its operands' labels."""
-    if sign == "if":
-        return f"{labels[1]} if {labels[0]} else {labels[2]}"
+    """`(a + b) × c`, `max(a, b)` from the operator and its operands' labels."""
     if len(sign) > 1:
         return f"{sign}({', '.join(labels)})"
-    loose = {"×": " + | − ", "÷": " + | − | × | ÷ ", "−": " − | + ", "^": " "}.get(sign, "|")
-    shown = [f"({label})" if any(mark in label for mark in loose.split("|") if mark) else label for label in labels]
+    loose = {"×": "+−", "÷": "+−×÷", "−": "+−", "^": "+−×÷^"}.get(sign, "")
+    shown = [f"({label})" if any(f" {mark} " in _outside(label) for mark in loose) else label for label in labels]
     return f" {sign} ".join(shown)
+
+
+def _outside(label: str) -> str:
+    """A label without what stands in brackets."""
+    depth, kept = 0, ""
+    for character in label:
+        depth += character == "("
+        kept += "" if depth else character
+        depth -= character == ")"
+    return kept
 
 
 def _operate(name: str, function: Callable[[Any, Any], Any], *, reflected: bool) -> Callable[[Traced, Any], Any]:
@@ -155,7 +239,8 @@ def given(name: str, value: float, *, unit: str = "", source: str, kind: str = "
     """A leaf of a derivation: an input of the plan, a data-sheet value, a measured number. Arrays pass untouched."""
     if not _recording.get() or isinstance(value, Traced) or not np.isscalar(value):
         return value
-    return Traced(float(value), Node(name, name, source, unit, float(value), kind=kind))
+    number = float(cast(float, value))
+    return Traced(number, Node(name, name, source, unit, number, kind=kind))
 
 
 def formula(expression: str, *, unit: str, source: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -178,11 +263,11 @@ def formula(expression: str, *, unit: str, source: str) -> Callable[[Callable[P,
                 result = function(*plain, **{key: _plain(value) for key, value in kwargs.items()})  # type: ignore[arg-type]
             finally:
                 _recording.reset(token)
-            if np.ndim(result):  # type: ignore[arg-type]
+            if np.ndim(result):
                 return result
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            value = float(result)  # type: ignore[arg-type]
+            value = float(cast(float, result))
             inputs = dict(bound.arguments)
             return Traced(value, Node(function.__name__, expression, source, unit, value, inputs, function=function))  # type: ignore[return-value]
 
