@@ -57,7 +57,7 @@ def parse(text: str, unit: str = "") -> float:
     Takes thousands separators, SI and binary prefixes, the counting words and prefixes of the field (`7B` parameters,
     `2 trillion`), and a currency sign in front. Raises `InputError` that quotes the text and shows an example.
     """
-    words = text.strip().replace("\N{NO-BREAK SPACE}", " ").replace("−", "-")
+    words = text.strip().replace("\N{NO-BREAK SPACE}", " ").replace("−", "-").replace("μ", "µ")
     if len(words) > _LONGEST_TEXT:
         raise InputError(f"{shorten(words)!r} is too long for a number; write it like {_example(unit)}")
     match = _NUMBER.fullmatch(words.removeprefix("$").strip())
@@ -102,58 +102,63 @@ def show(value: float, unit: str = "", digits: int = 3) -> str:
     """A quantity for the screen: SI prefix, `digits` significant figures, the unit the reader expects."""
     if value is None or math.isnan(value):
         return "unknown"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if unit == "s":
         return show_duration(value)
     if unit == "USD":
-        return f"{'-' if value < 0 else ''}${_short(abs(value), digits)}"
+        return f"{'-' if value < 0 else ''}${_scaled(abs(value), _COUNTING, digits)}"
     if unit == "USD/h":
         return f"${value:,.2f}/h"
     if unit in ("fraction", "%"):
-        percent = value * 100 if unit == "fraction" else value
-        return f"{percent:.{digits}g}\N{NO-BREAK SPACE}%"
+        return f"{_plain(value * 100 if unit == 'fraction' else value, digits)}\N{NO-BREAK SPACE}%"
     if unit == "B":
         return show_bytes(value, digits)
-    if unit == "kg":
-        return f"{_plain(value / 1e3, digits)}\N{NO-BREAK SPACE}t" if abs(value) >= 1e3 else f"{_plain(value, digits)}\N{NO-BREAK SPACE}kg"
-    if unit == "kWh":
-        scale, name = next((pair for pair in ((1e6, "GWh"), (1e3, "MWh")) if abs(value) >= pair[0]), (1.0, "kWh"))
-        return f"{_plain(value / scale, digits)}\N{NO-BREAK SPACE}{name}"
+    if unit in _SCALES:
+        return _scaled(value, _SCALES[unit], digits, "\N{NO-BREAK SPACE}")
     if unit == "GPU-hours":
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
-    if unit in ("", "parameters", "tokens", "sequences", "GPUs", "layers", "tokens/s"):
-        return f"{_short(value, digits)}{chr(160) + unit if unit else ''}"
+        return f"{value:,.0f}" if abs(value) >= 100 else _plain(value, digits)
+    if unit in ("", "parameters", "tokens", "sequences", "GPUs", "layers", "steps", "tokens/s"):
+        return f"{_scaled(value, _COUNTING, digits)}{chr(160) + unit if unit else ''}"
     return str(_quantity_type()(value, unit).render(prec=max(0, digits - 1), strip_zeros=False))
 
 
 def show_duration(seconds: float) -> str:
-    """`12.3 ms`, `4.21 s`, `3.4 h`, `21.4 days`."""
-    size = abs(seconds)
-    if size >= 2 * DAY_S:
-        return f"{_plain(seconds / DAY_S, 3)}\N{NO-BREAK SPACE}days"
-    for scale, name in ((HOUR_S, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if size >= scale * (2 if name in ("h", "min") else 1):
-            return f"{seconds / scale:.3g}\N{NO-BREAK SPACE}{name}"
-    return f"{seconds / 1e-9:.3g}\N{NO-BREAK SPACE}ns" if size else "0\N{NO-BREAK SPACE}s"
+    """`12.3 ms`, `4.21 s`, `3.40 h`, `21.4 days`."""
+    if not seconds:
+        return "0\N{NO-BREAK SPACE}s"
+    scales = [(scale, name) for scale, name, least in _DURATIONS if abs(seconds) >= scale * least]
+    return _scaled(seconds, scales[:1] or [(1e-9, "ns")], 3, "\N{NO-BREAK SPACE}")
 
 
 def show_bytes(value: float, digits: int = 3) -> str:
     """Binary prefixes, as memory is sold and reported by tools: `79.2 GiB`."""
-    for scale, name in ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")):
-        if abs(value) >= scale:
-            return f"{_plain(value / scale, digits)}\N{NO-BREAK SPACE}{name}"
-    return f"{value:.0f}\N{NO-BREAK SPACE}B"
+    if abs(value) < 1023.5:
+        return f"{value:.0f}\N{NO-BREAK SPACE}B"
+    return _scaled(value, _BINARY, digits, "\N{NO-BREAK SPACE}")
 
 
-def _short(value: float, digits: int) -> str:
-    for scale, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= scale * (10 if name == "k" else 1):
-            return f"{_plain(value / scale, digits)}{name}"
-    return _plain(value, max(digits, 4))
+_COUNTING = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"), (1.0, "")]
+"""From ten thousand on thousands are `k`; a four-digit number is read as it stands."""
+_BINARY = [(2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")]
+_SCALES = {"kg": [(1e3, "t"), (1.0, "kg")], "kWh": [(1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh")]}
+_DURATIONS = [(DAY_S, "days", 2), (HOUR_S, "h", 2), (60.0, "min", 2), (1.0, "s", 1), (1e-3, "ms", 1), (1e-6, "µs", 1)]
+
+
+def _scaled(value: float, scales: list[tuple[float, str]], digits: int, space: str = "") -> str:
+    """The value in the largest scale that it reaches once it is rounded, so that 999,999 is `1.00M`, not `1,000k`."""
+    rounded = float(f"{value:.{digits - 1}e}")
+    least, name = next((pair for pair in scales if abs(rounded) >= pair[0]), scales[-1])
+    scale = 1e3 if name == "k" else least
+    if scale == 1 and float(value).is_integer():
+        return f"{value:,.0f}{space}{name}"
+    return f"{_plain(value / scale, digits)}{space}{name}"
 
 
 def _plain(value: float, digits: int) -> str:
-    """Significant figures without an exponent below a million."""
+    """Significant figures, never as an exponent; whole digits are all shown."""
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
     return f"{value:,.{decimals}f}"

@@ -1,0 +1,87 @@
+"""Reading shipped and own files by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from planner import library
+from planner.errors import InputError, UnknownNameError
+from planner.plan import file
+
+
+def test_a_name_is_found_however_it_is_spaced_and_cased() -> None:
+    for spelling in ("RTX 4090", "rtx-4090", "Rtx_4090"):
+        assert library.read("accelerators", spelling)["name"] == "RTX 4090"
+
+
+def test_an_unknown_name_is_quoted_with_the_nearest_known_ones() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        library.read("accelerators", "H100-SMX")
+    assert "'H100-SMX'" in str(caught.value)
+    assert any("H100" in name for name in caught.value.suggestions)
+
+
+def test_an_endless_or_strange_name_is_an_unknown_one_told_briefly() -> None:
+    for name in ("x" * 100_000, "../../etc/passwd", "", "\0", "/dev/zero"):
+        with pytest.raises(UnknownNameError) as caught:
+            library.read("models", name)
+        assert len(str(caught.value)) < 600
+
+
+def test_the_users_own_file_wins_over_the_shipped_one_of_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAINPLAN_HOME", str(tmp_path))
+    own = json.loads((library.SHIPPED / "plans" / "gpt2.json").read_text("utf-8")) | {"notes": "mine"}
+    (tmp_path / "plans").mkdir(parents=True)
+    (tmp_path / "plans" / "GPT2.json").write_text(json.dumps(own), "utf-8")
+    assert file.load("gpt2").notes == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", "not a whole JSON file"),
+        (b"", "not a whole JSON file"),
+        (b"[1, 2]", "holds a list"),
+        (b"\xff\xfe\x00", "not a whole JSON file"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b'{"a":' * 200_000, "nested too deeply"),
+        (b'{"a": ' + b"9" * 1_000_000 + b"}", "not a whole JSON file"),
+    ],
+    ids=["open brace", "empty", "a list", "not UTF-8", "deep lists", "deep objects", "a million digits"],
+)
+def test_a_broken_file_is_named_with_what_is_wrong_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "broken.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=said) as caught:
+        library.read_json(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1 and len(str(caught.value)) < 400
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing.json", tmp_path):
+        with pytest.raises(InputError, match="cannot be read") as caught:
+            library.read_json(path)
+        assert str(path) in str(caught.value)
+
+
+def test_a_file_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.json"
+    with path.open("wb") as stream:
+        stream.truncate(10 * 2**30)
+    with pytest.raises(InputError, match="larger than 64 MiB"):
+        library.read_json(path)
+
+
+def test_an_unknown_grid_region_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="us-average"):
+        library.grid("us-avrage")
+
+
+def test_a_price_that_nobody_knows_is_none() -> None:
+    assert library.price("no such device") is None
