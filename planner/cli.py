@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         listing = commands.add_parser(kind, help=f"list the {kind} that are shipped, and your own")
         listing.set_defaults(run=_list, kind=kind)
     _add_estimate(commands)
+    _add_search(commands)
     _add_validate(commands)
     _add_missing(commands)
     from planner.profiling import command as profiling
@@ -235,6 +236,14 @@ def headless() -> int:
     return run(["estimate", DEFAULT_PLAN, "--report", "out"])
 
 
+def _add_search(commands: Any) -> None:
+    from planner.search import command
+
+    parser = command.add_parser(commands)
+    add_plan_arguments(parser)
+    parser.set_defaults(run=lambda options: command.run(options, plan_of(options)))
+
+
 def _add_validate(commands: Any) -> None:
     parser = commands.add_parser("validate", help="published runs against predictions")
     parser.add_argument("--runs", metavar="FILE.csv", help="a table of runs of your own; without it the shipped one")
@@ -263,7 +272,6 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _add_missing(commands: Any) -> None:
     for name, what in (
-        ("search", "every layout of a plan, ranked"),
         ("verify", "train for real and compare with the prediction"),
         ("ladder", "train small decoders and measure their loss"),
     ):
