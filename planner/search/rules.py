@@ -100,9 +100,9 @@ def more_stages_than_layers(x: Trial) -> Flags:
 
 
 def layers_do_not_divide(x: Trial) -> Flags:
-    """The chunks of the interleaved schedule are equal. (Plain stages need not be.)"""
+    """The chunks of the interleaved schedule are equal, or both ends lack one layer. (Plain stages need not be.)"""
     chunks = x.pp * x.virtual_stages
-    return (x.virtual_stages > 1) & (chunks <= x.layers) & (x.layers % chunks != 0)
+    return (x.virtual_stages > 1) & (chunks <= x.layers) & (x.layers % chunks != 0) & ((x.layers + 2) % chunks != 0)
 
 
 def virtual_without_pipeline(x: Trial) -> Flags:

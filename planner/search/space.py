@@ -18,7 +18,7 @@ from planner.formula import Array
 from planner.plan.check import divisors
 from planner.plan.plan import Plan
 from planner.plan.workload import Workload
-from planner.search.rules import LAYOUT, OF_BATCH, OF_DEGREES, Integers, Trial, possible
+from planner.search.rules import OF_BATCH, OF_DEGREES, Integers, Trial, possible
 
 LEAST_TOKENS_A_RANK = 1024
 """Context parallelism is tried as long as this much of a sequence stays on a rank: below it the attention of a rank is
@@ -80,10 +80,11 @@ class Space:
         trial = Trial.of(plan)
         degrees = divisors(trial.gpus)
         longest = trial.sequence if wide else max(1, trial.sequence // LEAST_TOKENS_A_RANK)
+        chunks = sorted({*divisors(trial.layers), *divisors(trial.layers + 2)})
         pipelines = [
             (pp, virtual, gpipe)
             for pp in degrees if pp <= trial.layers
-            for virtual in (divisors(trial.layers) if pp > 1 else [1]) if pp * virtual <= trial.layers
+            for virtual in (chunks if pp > 1 else [1]) if pp * virtual <= trial.layers
             for gpipe in ((0, 1) if pp > 1 and virtual == 1 else (0,))
         ]  # fmt: skip
         return Space(
