@@ -72,6 +72,11 @@ class Job(QObject):
         return self._process.state() != QProcess.ProcessState.NotRunning
 
     @property
+    def pid(self) -> int:
+        """The process's number, 0 when there is none."""
+        return int(self._process.processId())
+
+    @property
     def left_s(self) -> float | None:
         """Seconds left as the process tells them, once three rows are in."""
         return self._told_left_s if self.rows >= ROWS_BEFORE_ETA else None

@@ -69,6 +69,11 @@ class Estimator(QObject):
         self.state = State(document.plan, None)
         document.changed.connect(self._timer.start)
 
+    def ask_again(self) -> None:
+        """What estimates rest on has changed: a profile was measured."""
+        self._estimated_plan = None
+        self._timer.start()
+
     def update_now(self) -> State:
         """Estimate and tell, without waiting for the event loop."""
         self._timer.stop()

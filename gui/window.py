@@ -108,7 +108,8 @@ class Window(QMainWindow):
         self.document.inputs_reset.connect(lambda: [page.reset(self.document.plan) for page in self.pages.values()])
         self.document.dirty_changed.connect(self._update_title)
         self.document.file_changed.connect(self._update_title)
-        self.document.changed.connect(self._update_history)
+        for signal in (self.document.changed, self.document.stack.canUndoChanged, self.document.stack.canRedoChanged):
+            signal.connect(self._update_history)
         self.problems.go_to.connect(self.focus_field)
         self.problems.apply.connect(self.apply_suggestion)
         self.strip.cancel.connect(self.cancel_job)
@@ -361,7 +362,7 @@ class Window(QMainWindow):
         self.strip.say(f"Profile {outcome.status}")
         if outcome.status in ("failed", "crashed"):
             self.notice.say(f"The profile {outcome.status}: {outcome.message}", actions={"Try again": self.run_profile})
-        self.sidebar.set_sign("profile", self.page("profile").sign(self.state))
+        self.estimator.ask_again()
 
     def escape(self) -> None:
         """Esc: the running job, else the explanation, else the notice."""

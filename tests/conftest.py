@@ -11,6 +11,9 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+OFFSCREEN = "This plugin does not support"
+"""What Qt's offscreen platform says of popups: about itself, not about the program."""
+
 
 @pytest.fixture(autouse=True)
 def user_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -38,7 +41,7 @@ def no_dialogs(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_qt_warnings(qtlog: object) -> Iterator[None]:
     """Whatever Qt complains about fails the test."""
     yield
-    told = [f"{record.type.name}: {record.message}" for record in qtlog.records]
+    told = [f"{record.type.name}: {record.message}" for record in qtlog.records if OFFSCREEN not in record.message]
     assert not told, f"Qt printed: {told}"
 
 

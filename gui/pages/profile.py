@@ -12,12 +12,14 @@ from gui import machine
 from gui.document import Document
 from gui.fields import ComboField, mark
 from gui.jobs import Job, Outcome
+from gui.own_models import name_for_command_line
 from gui.pages.page import Page
 from gui.sidebar import Sign
 from gui.state import State
 from gui.tables import CopyTable
 from gui.widgets import Card, button, column, label, row
 from planner import units
+from planner.errors import TrainplanError
 
 COLUMNS = ["Operation", "Direction", "Batch × tokens", "Time", "Rate", "Peak memory", "Spread", "Repeats"]
 
@@ -109,13 +111,18 @@ class ProfilePage(Page):
         """Ask for a run with what is chosen."""
         if not self.start.isEnabled():
             return
+        try:
+            name = name_for_command_line(self.document.plan.model)
+        except (TrainplanError, OSError) as error:
+            self.failed.emit(str(error))
+            return
         self.table.setRowCount(0)
         self._plan_line.setText("")
         self._show_running(True)
         mark(self.status, "role", "")
         self.status.setText("Starting…")
         chosen = ["--device", self.device.currentData(), "--suite", self.suite.currentData()]
-        self.run.emit(["profile", "--model", self.document.plan.model.name, *chosen, "--events"])
+        self.run.emit(["profile", "--model", name, *chosen, "--events"])
 
     def follow(self, job: Job) -> None:
         """Show a job's rows as they come."""

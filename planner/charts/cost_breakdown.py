@@ -13,6 +13,7 @@ from planner.charts.style import Table, Theme
 from planner.units import show
 
 TITLE = "Cost of the training"
+_SCALES = ((1e6, "million USD"), (1e3, "thousand USD"))
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
         style.message(figure, theme, TITLE, "Nothing to show: the price of the accelerator is unknown.")
         return
     axes = style.start(figure, theme)
-    scale, unit = next((pair for pair in ((1e6, "million USD"), (1e3, "thousand USD")) if data.total_usd >= pair[0]), (1.0, "USD"))  # fmt: skip
+    scale, unit = next((pair for pair in _SCALES if data.total_usd >= pair[0]), (1.0, "USD"))
     scaled = [Part(part.label, part.value / scale, part.kind) for part in data.parts]
     stack.draw(axes, scaled, theme, show=lambda value: show(value * scale, "USD"), limit=None)
     style.label_axes(axes, theme, unit)

@@ -1,0 +1,40 @@
+"""A number opens into its derivation."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QWidget
+
+from gui import derivation_text
+
+
+def test_a_click_on_a_card_shows_where_its_number_comes_from(window: object, qtbot: object) -> None:
+    window.show_page("results")
+    qtbot.mouseClick(window.findChild(QWidget, "card.time.training"), Qt.MouseButton.LeftButton)
+    panel, figure = window.explain_panel, window.state.estimate.figures["time.training"]
+    assert panel.isVisible()
+    assert panel.findChild(QWidget, "explain.value").text() == figure.text
+    assert figure.formula in panel.findChild(QWidget, "explain.formula").text()
+    assert panel.tree.topLevelItem(0).childCount() == len(figure.node.inputs)
+    panel.copy.click()
+    copied = QGuiApplication.clipboard().text()
+    assert copied == derivation_text.markdown(figure)
+    assert figure.text in copied
+    assert figure.source in copied
+    window.escape()
+    assert not panel.isVisible()
+
+
+def test_the_explanation_follows_the_plan(window: object, qtbot: object) -> None:
+    window.explain("money.total")
+    before = window.explain_panel.findChild(QWidget, "explain.value").text()
+    window.document.try_set("prices.usd_per_gpu_hour", "9")
+    qtbot.waitUntil(lambda: window.explain_panel.findChild(QWidget, "explain.value").text() != before)
+
+
+def test_every_figure_can_be_explained_and_copied(window: object) -> None:
+    for key, figure in window.state.estimate.figures.items():
+        window.explain(key)
+        assert window.explain_panel.findChild(QWidget, "explain.value").text() == figure.text
+        assert figure.label in derivation_text.markdown(figure)

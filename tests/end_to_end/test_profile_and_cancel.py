@@ -1,0 +1,62 @@
+"""A tiny model is profiled on the processor: rows appear, Cancel ends it, nothing is left running."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from planner.plan import file
+
+SMALL = {
+    "model.name": "tiny", "model.layers": 2, "model.hidden": 64, "model.heads": 4, "model.kv_heads": 4,
+    "model.head_dim": 16, "model.ffn": 128, "model.vocabulary": 512, "model.max_sequence": 64,
+    "recipe.sequence_length": 64,
+}  # fmt: skip
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.timeout(180)
+def test_rows_appear_and_cancel_ends_the_process(window: object, qtbot: object) -> None:
+    pytest.importorskip("torch")
+    window.document.apply(SMALL, "tiny model")
+    page = window.page("profile")
+    page.device.show_value("cpu")
+    window.run_profile()
+    assert window.strip.stop.isVisible()
+    assert not page.start.isEnabled()
+    pid = window.job.pid
+
+    qtbot.waitUntil(lambda: page.table.rowCount() >= 1 or window.job is None, timeout=90_000)
+    assert page.table.rowCount() >= 1, page.status.text()
+    assert page.table.item(0, 3).text()
+    rows = page.table.rowCount()
+    window.escape()
+    qtbot.waitUntil(lambda: window.job is None, timeout=5000)
+    assert "Cancelled after" in page.status.text()
+    assert page.table.rowCount() >= rows
+    assert not is_running(pid)
+    assert page.start.isEnabled()
+    assert not window.strip.stop.isVisible()
+
+
+def test_a_run_that_cannot_start_says_why_and_offers_another_try(window: object, qtbot: object) -> None:
+    window.start_job(["profile", "--model", "no-such-model", "--events"])
+    qtbot.waitUntil(lambda: window.job is None, timeout=30_000)
+    assert "no-such-model" in window.notice.text
+    assert window.findChild(object, "notice.try_again") is not None
+
+
+def test_a_plan_with_a_broken_model_cannot_be_profiled_and_says_why(window: object, qtbot: object) -> None:
+    window.document.try_set("model.heads", "33")
+    window.show_page("profile")
+    qtbot.waitUntil(lambda: not window.page("profile").start.isEnabled())
+    assert "33" in window.findChild(object, "profile.why").text()
+    assert file.load("llama-2-7b").model.heads == 32

@@ -1,0 +1,65 @@
+"""What the app's process holds, and when."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OPEN = """
+import json, sys
+from gui.app import make_application, _settle
+from gui.window import Window
+app = make_application(["trainplan"])
+window = Window()
+window.show()
+app.processEvents()
+shown = [name for name in ("torch", "matplotlib", "numpy", "pandas", "scipy") if name in sys.modules]
+window.after_first_paint()
+_settle(app, 1.0)
+for page in window.page_classes:
+    window.show_page(page.key)
+    _settle(app, 0.2)
+settled = [name for name in ("torch", "matplotlib.pyplot", "pandas") if name in sys.modules]
+print(json.dumps([shown, settled, window.verdict.sentence.text()]))
+window.close()
+"""
+
+
+def test_heavy_libraries_come_after_the_window_and_torch_never() -> None:
+    done = subprocess.run([sys.executable, "-c", OPEN], cwd=ROOT, capture_output=True, text=True, check=True)
+    shown, settled, verdict = json.loads(done.stdout)
+    assert shown == []
+    assert settled == []
+    assert "A100" in verdict
+
+
+@pytest.mark.parametrize(("name", "expected"), [("DISPLAY", True), ("WAYLAND_DISPLAY", True), ("NOTHING", False)])
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux starts without a screen")
+def test_whether_there_is_a_screen_is_known_without_qt(name: str, expected: bool) -> None:
+    code = "import sys; from gui.screen import has_screen; print(has_screen(), 'PySide6' in sys.modules)"
+    screen = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {key: value for key, value in os.environ.items() if key not in screen}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**environment, name: ":9"},
+    )
+    assert done.stdout.split() == [str(expected), "False"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_picture_of_every_page_is_taken(theme: str, application: object, tmp_path: Path) -> None:
+    from gui.app import screenshots
+
+    written = screenshots(tmp_path, theme, 1024, 680)
+    assert {path.stem for path in written} == {"model", "hardware", "training", "profile", "results", "perplexity"}
+    assert all(path.stat().st_size > 10_000 for path in written)
