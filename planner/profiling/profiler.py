@@ -147,7 +147,7 @@ class _Run:
             share = self._seconds(point) / sum(map(self._seconds, chosen))
             cap_s = min(SPENT_SHARE * self._left_s() * share, LARGEST_SHARE * self.budget_s)
             yield from self._measure(point, cap_s)
-        yield from self._say_what_is_missing()
+        yield from self._say_what_is_wanting()
 
     def _choose(self) -> list[Point]:
         """The points still to be measured that fit memory and the time left, in the order of measuring.
@@ -174,8 +174,12 @@ class _Run:
         in_time = (one for one in widest if self._seconds(one) <= room_s)
         return next(in_time, min(widest, key=self._seconds, default=None))
 
-    def _say_what_is_missing(self) -> Iterator[events.Event]:
-        """Notes on the suite's points that were not measured, by reason."""
+    def _say_what_is_wanting(self) -> Iterator[events.Event]:
+        """Notes on disturbed rows and on the suite's points that were not measured, by reason."""
+        disturbed = sum(bool(row.throttled) for row in self.rows)
+        if disturbed:
+            cause = "other programs on this machine" if self.kind == "cpu" else "heat or a power brake"
+            yield from self._note(f"{disturbed} of {len(self.rows)} rows were slowed by {cause}; they weigh less")
         wanted = [one for one in points.points(self.model, self.suite, self.kind) if one not in self.done]
         large = [str(one) for one in wanted if not self._fits(one)]
         slow = [str(one) for one in wanted if self._fits(one) and one not in self.tried]

@@ -166,6 +166,7 @@ class Comparison(_Part):
     shards: int
     sub_layer_sum_s: float
     layer_s: float
+    disturbed: bool = False  # one of the three was measured under throttling or beside other programs
 
     @property
     def ratio(self) -> float:
@@ -176,7 +177,7 @@ class Summary(_Part):
     """How well the parts add up to the whole, and how quiet the measuring was."""
 
     comparisons: tuple[Comparison, ...] = ()
-    ratio: float | None = None  # median of sub-layer sum over whole layer
+    ratio: float | None = None  # median of sub-layer sum over whole layer, undisturbed ones where there are any
     median_spread: float | None = None
     noisy_rows: int = 0
 
@@ -255,19 +256,21 @@ def save(profile: Profile, path: Path) -> None:
 def summarize(rows: Iterable[Row]) -> Summary:
     """The sub-layer sum against the whole layer, wherever all three were measured at one shape, and the spread."""
     rows = list(rows)
-    at = {(row.operation, *row.shape[1:]): row.median_s for row in rows}
+    at = {(row.operation, *row.shape[1:]): row for row in rows}
     found = []
     for row in rows:
-        parts = [at.get((part, *row.shape[1:])) for part in ("attention", "feed_forward")]
-        if row.operation == "layer" and None not in parts:
+        parts = [part for name in ("attention", "feed_forward") if (part := at.get((name, *row.shape[1:])))]
+        if row.operation == "layer" and len(parts) == 2:
             found.append(Comparison(
                 direction=row.direction, batch=row.batch, sequence=row.sequence, shards=row.shards,
-                sub_layer_sum_s=sum(part for part in parts if part), layer_s=row.median_s,
+                sub_layer_sum_s=sum(part.median_s for part in parts), layer_s=row.median_s,
+                disturbed=any(part.throttled for part in (row, *parts)),
             ))  # fmt: skip
+    ratios = [one.ratio for one in found if not one.disturbed] or [one.ratio for one in found]
     return Summary(
         comparisons=tuple(found),
-        ratio=float(np.median([one.ratio for one in found])) if found else None,
-        median_spread=float(np.median([row.spread for row in rows])) if rows else None,
+        ratio=_median(ratios),
+        median_spread=_median(row.spread for row in rows),
         noisy_rows=sum(row.is_noisy for row in rows),
     )
 
