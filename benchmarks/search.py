@@ -64,10 +64,9 @@ def main() -> None:
     for name, wide in (("default space", False), ("exhaustive space", True)):
         result, seconds, busy = timed(plan, [options.gpus], wide, options.repeat)
         rates_found.append(result.evaluated / min(seconds))
-        print(
-            f"{name:17} {result.evaluated:>10,} layouts in {statistics.median(seconds):6.3f} s (best {min(seconds):.3f} s): "
-            f"{rates_found[-1]:>10,.0f} a second, {result.evaluated / busy:>10,.0f} a processor second"
-        )
+        took = f"{statistics.median(seconds):6.3f} s (best {min(seconds):.3f} s)"
+        a_second = f"{rates_found[-1]:>10,.0f} a second, {result.evaluated / busy:>10,.0f} a processor second"
+        print(f"{name:17} {result.evaluated:>10,} layouts in {took}: {a_second}")
     high = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     alone = scalar_rate(plan, result)
     print(f"scalar path       {alone:,.0f} a second; the search is {rates_found[-1] / alone:,.0f} times as fast")

@@ -142,12 +142,13 @@ def front(time: Array, memory: Array, mask: NDArray[np.bool_]) -> NDArray[np.int
 
 
 def layout_of(row: dict[str, Any]) -> Layout:
-    """The layout of one row of columns."""
-    return Layout.model_validate({
+    """The layout of one row of columns, whose values need no validation."""
+    fields: dict[str, Any] = {
         **{name: int(row[name]) for name in ("tp", "pp", "cp", "ep", "virtual_stages", "zero_stage", "micro_batch")},
         "schedule": "gpipe" if row["gpipe"] else "1f1b", "sequence_parallel": bool(row["sequence_parallel"]),
         "recompute": RECOMPUTE[int(row["recompute"])],
         "recompute_layers": int(row["recompute_layers"]) if row["recompute_layers"] >= 0 else None,
         "zero_group": int(row["zero_group"]) or None, "optimizer_offload": bool(row["optimizer_offload"]),
         "activation_offload": bool(row["activation_offload"]),
-    })  # fmt: skip
+    }  # fmt: skip
+    return Layout.model_construct(**fields)

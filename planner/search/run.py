@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,15 @@ from planner.search.ranking import FIGURES, OBJECTIVES, Columns, Constraints, Fo
 from planner.search.rules import Trial
 from planner.search.space import RECOMPUTE, Space
 
-LAYOUTS_AT_ONCE = 40_000
+LAYOUTS_AT_ONCE = 80_000
+FIRST_LAYOUTS = 30_000
+"""The first blocks are small: all threads start early, and share a small space evenly."""
 MOST_THREADS = 4
 """More would wait for the interpreter, not for the arithmetic."""
+_LARGE_ARRAY = 3_900_000
+"""Elements of an array just below the 32 MiB up to which the C library adapts what it keeps (see `sweep`)."""
+_UNMERGED = 2000
+"""Pareto candidates that are held against each other at once."""
 PROGRESS_EVERY_S = 0.1
 _TIES_KEPT = 8
 """Candidates a block hands on for each place of the ranked list, since equal layouts share one place."""
@@ -110,12 +117,14 @@ def sweep(
     clusters = _clusters(plan, gpus, accelerators, constraints, wide, rejected)
     standing = _Standing(objective, max(1, top), [one.plan for one in clusters], rejected)
     threads = min(MOST_THREADS, os.cpu_count() or 1)
+    _keep_freed_memory()
     told = started
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[Future[_Block], float]] = deque()
         try:
             for index, one in enumerate(clusters):
-                for rows, share in one.space.rows(max(1, LAYOUTS_AT_ONCE // one.space.layouts_a_row), rejected):
+                sizes = chain([FIRST_LAYOUTS] * threads, repeat(LAYOUTS_AT_ONCE))
+                for rows, share in one.space.rows((size // one.space.layouts_a_row for size in sizes), rejected):
                     if is_cancelled():
                         raise CancelledError("cancelled")
                     task = pool.submit(one.judged, index, rows, standing)
@@ -135,6 +144,13 @@ def sweep(
             for future, _ in waiting:
                 future.cancel()
     yield Finished(standing.result(started))
+
+
+def _keep_freed_memory() -> None:
+    """Teach glibc to keep freed memory at hand, by freeing one large array: its threshold follows the largest block
+    freed, up to 32 MiB. Else every array to come is given back and faulted in again page by page, which takes as long
+    as the arithmetic. (Elsewhere it does nothing; the array itself is never touched.)"""
+    np.empty(_LARGE_ARRAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +237,7 @@ class _Standing:
         self.evaluated = self.fits = 0
         self.bound = math.inf
         self._best: Columns = {}
-        self._pareto: Columns = {}
+        self._candidates: list[Columns] = []
         self._closest: Columns = {}
 
     def add(self, block: _Block) -> None:
@@ -236,7 +252,9 @@ class _Standing:
             if len(self._best[name]) == self.top:
                 self.bound = float(self._best[name][-1]) * (1 + 2 * ranking.TIE)
         if block.pareto:
-            self._pareto = ranking.pareto_front(ranking.joined([self._pareto, block.pareto]))
+            self._candidates.append(block.pareto)
+            if sum(len(one["cluster"]) for one in self._candidates) > _UNMERGED:
+                self._candidates = [ranking.pareto_front(ranking.joined(self._candidates))]
         if block.closest and not self.fits:
             self._closest = ranking.ranked(ranking.joined([self._closest, block.closest]), "memory_bytes", 1)
 
@@ -262,7 +280,8 @@ class _Standing:
 
     def result(self, started: float) -> Result:
         """The answer. `started`: the clock when the search began."""
-        best, pareto = self.found(self._best), self.found(self._pareto)
+        best = self.found(self._best)
+        pareto = self.found(ranking.pareto_front(ranking.joined(self._candidates)))
         closest = self.found(self._closest) if not self.fits else []
         rejected = {reason: count for reason, count in self.rejected.most_common() if count}
         seconds = time.perf_counter() - started
@@ -290,7 +309,7 @@ def _clusters(
             space = Space.of(one, wide=wide)
             if reason:
                 ignored: Counter[str] = Counter()
-                possible = sum(len(rows.tp) for rows, _ in space.rows(LAYOUTS_AT_ONCE, ignored))
+                possible = sum(len(rows.tp) for rows, _ in space.rows(repeat(LAYOUTS_AT_ONCE), ignored))
                 rejected[reason] += possible * space.layouts_a_row
                 continue
             _raise_what_no_layout_mends(one)

@@ -100,12 +100,13 @@ class Space:
         """Combinations of the two short axes."""
         return len(self.shardings) * len(self.savings)
 
-    def rows(self, at_once: int, rejected: Counter[str]) -> Iterator[tuple[Trial, float]]:
-        """The possible rows, at most `at_once` in a block, each block with the share of the space gone through.
+    def rows(self, sizes: Iterator[int], rejected: Counter[str]) -> Iterator[tuple[Trial, float]]:
+        """The possible rows in blocks of these sizes, each block with the share of the space gone through.
 
         Impossible ones are counted in `rejected`, in layouts. Sequence parallelism without tensor parallelism is no
         layout of its own and is not counted."""
         waiting: list[Trial] = []
+        at_once = max(1, next(sizes))
         for done, tp in enumerate(self.tp, start=1):
             for piece in self._of_tensor_parallel(tp, rejected):
                 waiting.append(piece)
@@ -113,6 +114,7 @@ class Space:
                     whole = _joined(waiting)
                     yield whole.taken(slice(at_once)), done / len(self.tp)
                     waiting = [whole.taken(slice(at_once, None))]
+                    at_once = max(1, next(sizes))
         rest = _joined(waiting) if waiting else self.plan.taken([])
         if len(rest.tp):
             yield rest, 1.0

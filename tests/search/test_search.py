@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import pairwise, product, repeat
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from planner.search import Constraints, best_layout, search, sweep
 from planner.search.events import Finished, Progress
 from planner.search.ranking import FIGURES, PARETO, ranked, rounded
 from planner.search.rules import OF_BATCH, OF_DEGREES, Trial
-from planner.search.run import LAYOUTS_AT_ONCE, NO_MEMORY, NO_PRICE, OVER_BUDGET, PAST_DEADLINE, TOO_MANY_NODES
+from planner.search.run import NO_MEMORY, NO_PRICE, OVER_BUDGET, PAST_DEADLINE, TOO_MANY_NODES
 from planner.search.space import Space
 
 
@@ -146,7 +146,7 @@ def spread(plan, *, wide, count):
     standing = run._Standing("time", 1, [cluster.plan], rejected)
     rng = np.random.default_rng(0)
     found = []
-    for rows, _ in cluster.space.rows(4000, rejected):
+    for rows, _ in cluster.space.rows(repeat(4000), rejected):
         rows = rows.taken(rng.choice(len(rows.tp), min(len(rows.tp), 40), replace=False))
         outcome = compute(cluster.space.workload(cluster.base, rows), cluster.machine, cluster.rates)
         distinct = cluster.space.distinct(rows)
@@ -202,7 +202,7 @@ def test_the_order_is_the_same_whatever_the_blocks_and_threads(mixture, monkeypa
     from planner.search import run
 
     first = search(mixture, top=40)
-    monkeypatch.setattr(run, "LAYOUTS_AT_ONCE", LAYOUTS_AT_ONCE // 37)
+    monkeypatch.setattr(run, "LAYOUTS_AT_ONCE", run.LAYOUTS_AT_ONCE // 37)
     monkeypatch.setattr(run, "MOST_THREADS", 1)
     second = search(mixture, top=40)
     assert [one.layout for one in first.best] == [one.layout for one in second.best]
