@@ -51,7 +51,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--max-nodes", type=int, metavar="N", help="only clusters of at most so many nodes")
     parser.add_argument(
         "--exhaustive", action="store_true",
-        help="also hybrid sharding, offload, recomputing part of the layers, context parallelism of any degree",
+        help="also hybrid sharding, recomputing part of the layers, context parallelism of any degree",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object with plain SI numbers")
     parser.add_argument("--csv", metavar="FILE", help="write the ranked list and the Pareto front as a table")

@@ -82,7 +82,7 @@ def search(
 ) -> Result:  # fmt: skip
     """Every layout of a plan, ranked. `gpus` and `accelerators` are tried instead of the plan's own.
 
-    wide: also hybrid sharding, offload, recomputing part of the layers, and context parallelism of any degree.
+    wide: also hybrid sharding, recomputing part of the layers, and context parallelism of any degree.
     Raises `PlanError` for a plan that no layout can mend, `CancelledError` when cancelled.
     """
     for event in sweep(
