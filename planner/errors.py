@@ -43,5 +43,8 @@ class CancelledError(TrainplanError):
 
 def shorten(text: object, limit: int = 60) -> str:
     """The user's own words, short enough to quote in a message."""
-    words = str(text)
+    try:
+        words = str(text)
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        return "a number of thousands of digits"
     return words if len(words) <= limit else f"{words[: limit - 1]}…"

@@ -260,14 +260,14 @@ def formula(expression: str, *, unit: str, source: str) -> Callable[[Callable[P,
             plain = [_plain(value) for value in args]
             token = _recording.set(False)
             try:
-                result = function(*plain, **{key: _plain(value) for key, value in kwargs.items()})  # type: ignore[arg-type]
+                result: Any = cast(Any, function)(*plain, **{key: _plain(value) for key, value in kwargs.items()})
             finally:
                 _recording.reset(token)
             if np.ndim(result):
-                return result
+                return cast(R, result)
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            value = float(cast(float, result))
+            value = float(result)
             inputs = dict(bound.arguments)
             return Traced(value, Node(function.__name__, expression, source, unit, value, inputs, function=function))  # type: ignore[return-value]
 

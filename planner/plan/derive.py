@@ -7,6 +7,7 @@ from pathlib import Path
 from planner import library
 from planner.errors import InputError
 from planner.plan.check import check, divisors
+from planner.plan.file import part
 from planner.plan.layout import Layout
 from planner.plan.model import Model
 from planner.plan.plan import Plan
@@ -18,7 +19,7 @@ _BYTES_A_PARAMETER = 18
 def with_model(plan: Plan, name: str) -> tuple[Plan, list[str]]:
     """The plan for a shipped model (or a plan-form model file), with a note for each field that had to change."""
     if name.endswith(".json") or Path(name).is_file():
-        model = Model.model_validate(_model_file(Path(name)))
+        model = part(Model, _model_file(Path(name)), name)
     else:
         from planner.plan.shipped import model as shipped
 

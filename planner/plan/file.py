@@ -8,13 +8,14 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from planner import library
 from planner.errors import InputError, shorten
 from planner.plan.plan import Plan, set_path
+from planner.plan.section import Section
 
 FORMAT = "trainplan-plan"
 VERSION = 1
@@ -22,12 +23,15 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """For each old version, the function that turns its content into the next version's."""
 
 
+SomeSection = TypeVar("SomeSection", bound=Section)
+
+
 class PlanError(InputError):
     """A plan cannot be built; `problems` lists every mistake as (field path, message)."""
 
     def __init__(self, where: str, problems: list[tuple[str, str]]) -> None:
         self.problems = problems
-        super().__init__("\n".join(f"{path}: {message}" if path else f"{where}: {message}" for path, message in problems))
+        super().__init__("\n".join(f"{path or where}: {message}" for path, message in problems))
 
 
 def load(name_or_path: str | Path) -> Plan:
@@ -55,16 +59,22 @@ def from_data(data: dict[str, Any], where: str = "plan") -> Plan:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise InputError(f"{where}: version {shorten(version)!r} is not a whole number from 1 to {VERSION}")
     if version > VERSION:
-        raise InputError(f"{where}: written by a newer Trainplan (version {version}, this one reads {VERSION}); update it")
+        newer = f"written by a newer Trainplan (version {shorten(version)}, this one reads {VERSION})"
+        raise InputError(f"{where}: {newer}; update it")
     while version < VERSION:
         data, version = MIGRATIONS[version](data), version + 1
     return validated(data, where)
 
 
 def validated(data: dict[str, Any], where: str = "plan") -> Plan:
-    """`Plan.model_validate` with every mistake as (field path, plain message)."""
+    """The plan that a nested dict describes. Raises `PlanError` with every mistake."""
+    return part(Plan, data, where)
+
+
+def part(section: type[SomeSection], data: dict[str, Any], where: str) -> SomeSection:
+    """`model_validate` of a plan or a part of one, with every mistake as (field path, plain message)."""
     try:
-        return Plan.model_validate(data)
+        return section.model_validate(data)
     except ValidationError as error:
         raise PlanError(where, [_problem(item) for item in error.errors(include_url=False)]) from None
     except RecursionError:
@@ -90,7 +100,8 @@ def with_settings(plan: Plan, settings: list[tuple[str, Any]]) -> Plan:
 
 def to_text(plan: Plan) -> str:
     """The plan file's text: readable, with format and version first."""
-    return json.dumps({"format": FORMAT, "version": VERSION, **plan.model_dump(mode="json")}, indent=2, ensure_ascii=False) + "\n"
+    data = {"format": FORMAT, "version": VERSION, **plan.model_dump(mode="json")}
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
 def save(plan: Plan, path: Path) -> None:
