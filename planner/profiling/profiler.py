@@ -153,8 +153,11 @@ class _Run:
         """The points still to be measured that fit memory and the time left, in the order of measuring.
 
         Of each group at least one is measured, made smaller until it fits; of the others those that fit as they are.
+        Once the time is up nothing more, as long as there is a layer.
         """
         chosen: list[Point] = []
+        if not self._left_s() and any(row.operation == "layer" for row in self.rows):
+            return []
         room_s = PLANNED_SHARE * self._left_s()
         for point in points.points(self.model, self.suite, self.kind):
             is_first = all(other.group != point.group for other in (*chosen, *self.tried))

@@ -126,6 +126,13 @@ def test_a_small_memory_limit_is_met_with_smaller_shapes(tiny: Model, tmp_path: 
         assert "MiB" in notes(happened) or "KiB" in notes(happened) or limit_bytes >= 1_000_000
 
 
+def test_with_no_time_at_all_a_layer_is_still_measured(tiny: Model, tmp_path: Path) -> None:
+    happened = run(tiny, tmp_path / "out.json", budget_s=1e-6)
+    assert isinstance(happened[-1], events.Finished)
+    assert {row.operation for row in profiles.load(tmp_path / "out.json").rows} >= {"attention", "layer"}
+    assert "left out for want of time" in notes(happened)
+
+
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"),
