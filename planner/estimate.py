@@ -25,6 +25,7 @@ from planner.plan.check import Problem, check
 from planner.plan.file import PlanError
 from planner.plan.plan import Plan
 from planner.plan.workload import Workload, workload
+from planner.timing import band
 from planner.timing import step as step_timing
 from planner.timing.collectives import Network, network
 from planner.timing.device import Device, device
@@ -294,13 +295,14 @@ def estimate(plan: Plan) -> Estimate:
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise PlanError("plan", [(p.path, p.message + (f"; {p.suggestion}" if p.suggestion else "")) for p in errors])
-    from planner.timing.band import relative_band
-
     parts = machine(plan)
     with recording():
         numbers = workload(plan)
         outcome = compute(numbers, parts, rates(plan))
-        figures = _figures(plan, numbers, outcome, relative_band(parts.device, plan))
+        low, high = band.factors(parts.device.source, float(outcome.mfu))
+        figures = _figures(plan, numbers, outcome, (float(low), float(high)))
+    if not band.is_validated(float(outcome.mfu)):
+        problems.append(_not_validated(outcome))
     if not outcome.fits:
         problems.append(_too_large(plan, outcome))
     if math.isnan(outcome.total_usd):
@@ -321,6 +323,14 @@ def _too_large(plan: Plan, outcome: Outcome) -> Problem:
     return Problem(
         "layout", "warning", f"needs {units.show(needed, 'B')} on the fullest GPU, which has {units.show(there, 'B')}",
         "shard more (tensor, pipeline, ZeRO), recompute, or take a smaller micro-batch",
+    )  # fmt: skip
+
+
+def _not_validated(outcome: Outcome) -> Problem:
+    return Problem(
+        "layout", "warning",
+        f"the GPUs would work at {float(outcome.mfu):.1%} of their peak; published runs of such layouts scatter widely, so the times are rough",
+        "fewer GPUs, a larger batch or less splitting would use them better",
     )  # fmt: skip
 
 
@@ -350,12 +360,12 @@ _PARTS = {
 }  # fmt: skip
 
 
-def _figures(plan: Plan, w: Workload, o: Outcome, band: tuple[float, float]) -> dict[str, Figure]:
-    """Every figure in display order. `band`: factors of the time's 80 % interval."""
+def _figures(plan: Plan, w: Workload, o: Outcome, factors: tuple[float, float]) -> dict[str, Figure]:
+    """Every figure in display order. `factors`: of the time's 80 % interval."""
     rows: list[Figure] = []
 
     def add(key: str, label: str, value: Any, unit: str, spread: str = "", kind: Kind = "estimated") -> None:
-        rows.append(_figure(key, label, value, unit, _interval(float(value), spread, band), kind))
+        rows.append(_figure(key, label, value, unit, _interval(float(value), spread, factors), kind))
 
     add("work.parameters", "Parameters", o.parameters.total, "parameters")
     if plan.model.is_mixture:
@@ -394,8 +404,8 @@ def _figures(plan: Plan, w: Workload, o: Outcome, band: tuple[float, float]) -> 
     return {figure.key: figure for figure in rows}
 
 
-def _interval(value: float, spread: str, band: tuple[float, float]) -> tuple[float | None, float | None]:
-    low, high = band
+def _interval(value: float, spread: str, factors: tuple[float, float]) -> tuple[float | None, float | None]:
+    low, high = factors
     if spread == "time":
         return value * low, value * high
     if spread == "rate":

@@ -46,10 +46,10 @@ class Step:
     total: Number
 
 
-@formula("m · L/p · t_layer", unit="s", source="one part of a layer, over the slowest stage's layers and all micro-batches")
-def over_the_step(layer_s: Number, stage_layers: Number, micro_batches: Number) -> Number:
+@formula("t_layer · passes", unit="s", source="one part of a layer, over the slowest stage's layers and all micro-batches")
+def over_the_step(layer_s: Number, passes: Number) -> Number:
     """A part of a layer's time, summed over a stage's layers and a step's micro-batches."""
-    return layer_s * stage_layers * micro_batches
+    return layer_s * passes
 
 
 @formula("max(⌈L/p⌉·t, ⌊L/p⌋·t + head), or ⌈(L·t + head)/(p·t)⌉·t when cut by cost", unit="s", source="the pipeline runs at the pace of its slowest stage; the head is on the last one")  # fmt: skip
@@ -57,6 +57,8 @@ def slowest_stage_s(layers: Number, pp: Number, layer_s: Number, head_s: Number,
     """Time of one micro-batch through the slowest stage: equal shares of the layers with the head on the last stage, or
     shares of equal cost, in whole layers."""
     even = np.maximum(np.ceil(layers / pp) * layer_s, np.floor(layers / pp) * layer_s + head_s)
+    if not np.any(balances_head):
+        return even
     by_cost = np.maximum(np.ceil((layers + head_s / layer_s) / pp - 1e-9) * layer_s, head_s)
     return np.where((balances_head > 0) & (pp > 1), np.minimum(by_cost, even), even)[()]
 
@@ -91,17 +93,18 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     slowest = slowest_stage_s(blocks, w.pp, each, head, software.balances_head)
     head_shows = np.minimum(head, np.maximum(0.0, slowest - np.floor(blocks / w.pp) * each))
     stage_layers = (slowest - head_shows) / each
+    passes = stage_layers * m
     parts = {
-        name: over_the_step(getattr(layer, name), stage_layers, m)
+        name: over_the_step(getattr(layer, name), passes)
         for name in ("forward", "backward", "recompute", "tensor", "context", "experts")
     }
-    parts["sharding"] = over_the_step(layer.gather, stage_layers, m)
+    parts["sharding"] = over_the_step(layer.gather, passes)
     parts["head"] = head_shows * m
     parts["pipeline"] = _pipeline(w, network, software) * m
     parts["bubble"] = bubble_s(blocks * each + head, slowest, w.virtual_stages) * np.where(w.pp > 1, 1.0, 0.0)
     parts["gradients"] = _gradients(w, parameters, network, software, layer, stage_layers)
     parts["optimizer"] = optimizer_s(w, parameters, device)
-    parts["host"] = over_the_step(layer.launch, stage_layers, m) + software.host_s_per_step
+    parts["host"] = over_the_step(layer.launch, passes) + software.host_s_per_step
     busy = parts["forward"] + parts["backward"] + parts["recompute"] + parts["head"]
     parts["stragglers"] = stragglers_s(busy, w.gpus, w.gpus_per_node, software.scale_loss)
     return Step(**parts, total=step_s(**parts))
@@ -118,7 +121,7 @@ def head_s(w: Workload, device: Device, software: Software) -> Number:
     tokens = w.micro_batch * w.sequence / w.cp
     wide = w.vocabulary / w.tp
     time = sum(
-        kernels.matmul_s(device, tokens, wide, w.hidden, direction=direction)
+        kernels.matmul_s(device, tokens, wide, w.hidden, direction=direction, cast_bytes=0.0, continuous=1.0)
         for direction in ("forward", "input_gradient", "weight_gradient")
     )
     passes = kernels.memory_bound_s(device, tokens * wide * software.loss_bytes) + kernels.memory_bound_s(

@@ -16,7 +16,7 @@ from planner.errors import TrainplanError
 from planner.estimate import Estimate, Outcome, compute, estimate
 from planner.formula import Array
 from planner.plan.file import load
-from planner.timing.band import row_bands
+from planner.timing import band
 from planner.validation import table
 from planner.validation.table import Expressed, Runs
 
@@ -55,13 +55,23 @@ def validate(path: Path | None = None) -> Validation:
     outcome = predict(expressed)
     published = measured_step_s(expressed, outcome)
     predicted = np.broadcast_to(np.asarray(outcome.step.total, dtype=float), (len(runs),))
-    low, high = row_bands(expressed.machine.device, expressed.workload)
+    low, high = bands(expressed, outcome)
     rows = _rows(expressed, outcome, published, predicted, low, high)
     steps = [row for row in rows if row["metric"] == "step_time_s" and not row["skipped"]]
     return Validation(
         rows, summary(steps), _grouped(steps, "source"), _grouped(steps, "gpu"),
         _regret(expressed, published, predicted), _confusion(rows),
     )  # fmt: skip
+
+
+def bands(expressed: Expressed, outcome: Outcome) -> tuple[Array, Array]:
+    """Each row's factors of the 80 % interval, by how its device's kernels are known."""
+    low, high = np.ones(len(expressed.runs)), np.ones(len(expressed.runs))
+    mfu = np.broadcast_to(np.asarray(outcome.mfu), low.shape)
+    for source in np.unique(expressed.device_sources):
+        rows = expressed.device_sources == source
+        low[rows], high[rows] = band.factors(str(source), mfu[rows])
+    return low, high
 
 
 def predict(expressed: Expressed) -> Outcome:

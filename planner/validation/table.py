@@ -114,6 +114,7 @@ class Expressed:
     machine: Machine
     accelerators: list[Accelerator]
     device_index: NDArray[np.intp]
+    device_sources: Text
     software_names: Text
     skipped: Text
     assumed: list[list[str]] = field(repr=False)
@@ -153,7 +154,8 @@ def express(runs: Runs) -> Expressed:
         device=devices.gather(per_device, pair_index), network=collectives.gather(links, link_index),
         software=software.gather([software.software(str(name)) for name in unique], software_index),
     )  # fmt: skip
-    return Expressed(runs, w, machine, kinds, kind_index, names, skipped, assumed)
+    sources = np.array([one.source for one in per_device], dtype=np.str_)[pair_index]
+    return Expressed(runs, w, machine, kinds, kind_index, sources, names, skipped, assumed)
 
 
 def _accelerators(runs: Runs) -> tuple[list[Accelerator], NDArray[np.intp], dict[int, str]]:
