@@ -18,7 +18,7 @@ def attention_parameters(
     output_bias: Number = 0.0, qk_norm: Number = 0.0,
 ) -> Number:  # fmt: skip
     """Projections of one attention block: queries a·d, keys and values k·d each, output h; biases and query/key norms
-    where the model has them."""
+    (of `qk_norm` vectors each) where the model has them."""
     matrices = hidden * head_dim * (2 * heads + 2 * kv_heads)
     return matrices + qkv_bias * head_dim * (heads + 2 * kv_heads) + output_bias * hidden + 2 * qk_norm * head_dim
 
@@ -81,7 +81,7 @@ def active_parameters(total: Number, experts: Number, active_share: Number) -> N
 def count(w: Workload) -> Parameters:
     """All parameters of a workload's model."""
     attention_layer = attention_parameters(
-        w.hidden, w.heads, w.kv_heads, w.head_dim, w.qkv_bias, w.output_bias, w.qk_norm
+        w.hidden, w.heads, w.kv_heads, w.head_dim, w.qkv_bias, w.output_bias, w.qk_norm * w.norm_vectors
     )
     has_encoder = (w.encoder_layers > 0) * 1.0
     blocks = w.layers + w.encoder_layers

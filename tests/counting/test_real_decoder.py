@@ -1,0 +1,108 @@
+"""Counts against the real decoder: its own parameters, and what PyTorch's FLOP counter sees it compute."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from planner import library
+from planner.counting import flops, parameters
+from planner.counting.flops import Flops
+from planner.plan.model import Model
+from planner.plan.shipped import model
+from planner.plan.workload import of_model
+from planner.profiling.decoder import Decoder
+from planner.profiling.decoder import parameters as parameters_of_module
+
+DECODERS = [name for name in library.names("models") if model(name).architecture == "decoder"]
+
+VARIANTS = {
+    "everything on": {"qkv_bias": True, "output_bias": True, "ffn_bias": True, "norm": "layernorm",
+                      "norm_bias": True,
+                      "qk_norm": True, "embedding_norm": True, "positions": "learned", "token_types": 2,
+                      "tied_embeddings": True},
+    "narrow heads": {"heads": 6, "kv_heads": 2, "head_dim": 10, "hidden": 96},
+    "one key/value head, sinusoidal": {"kv_heads": 1, "positions": "sinusoidal", "activation": "squared-relu"},
+    "no final norm": {"final_norm": False, "positions": "none", "activation": "geglu"},
+    "shared experts after dense layers": {"experts": 4, "experts_per_token": 2, "shared_experts": 1,
+                                          "dense_layers": 1, "expert_ffn": 48},
+}  # fmt: skip
+
+
+def small(**changes: object) -> Model:
+    base = {
+        "layers": 3,
+        "hidden": 64,
+        "heads": 4,
+        "kv_heads": 2,
+        "head_dim": 16,
+        "ffn": 160,
+        "vocabulary": 300,
+        "max_sequence": 64,
+    }
+    return Model.model_validate(base | changes)
+
+
+def counted_by_torch(architecture: Model, sequence: int) -> int:
+    """FLOPs of forward and backward of one sequence, as PyTorch counts them (every score of the attention)."""
+    with torch.device("meta"):
+        decoder = Decoder(architecture)
+        tokens = torch.zeros(1, sequence, dtype=torch.long)
+        with FlopCounterMode(display=False) as counter:
+            decoder(tokens, tokens).backward()
+    return int(counter.get_total_flops())
+
+
+def planned(architecture: Model, sequence: int) -> Flops:
+    return flops.count(of_model(architecture).where(sequence=float(sequence)))
+
+
+def test_there_are_decoders_to_compare() -> None:
+    assert len(DECODERS) >= 14
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_parameters_are_exactly_those_of_the_real_decoder(name: str) -> None:
+    with torch.device("meta"):
+        decoder = Decoder(model(name))
+    assert parameters.of_model(model(name)).total == parameters_of_module(decoder)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_flops_are_those_that_torch_counts(name: str) -> None:
+    """All layers of these models are alike, so what one adds is counted on one and two of them."""
+    whole, sequence = model(name), min(model(name).max_sequence, 4096)
+    assert not whole.dense_layers
+    one, two = (counted_by_torch(whole.model_copy(update={"layers": layers}), sequence) for layers in (1, 2))
+    assert planned(whole, sequence).step_full == pytest.approx(one + (whole.layers - 1) * (two - one), rel=1e-3)
+
+
+def test_a_whole_model_counts_as_its_layers_do() -> None:
+    assert planned(model("gpt2"), 1024).step_full == pytest.approx(counted_by_torch(model("gpt2"), 1024), rel=1e-9)
+
+
+def test_llama_2_70b_takes_1_82_exaflop_a_thousand_sequences() -> None:
+    assert planned(model("llama-2-70b"), 4096).step_full == pytest.approx(1.82e15, rel=0.003)
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_unusual_architectures_count_exactly_too(changes: dict[str, object]) -> None:
+    architecture = small(**changes)
+    with torch.device("meta"):
+        decoder = Decoder(architecture)
+    assert parameters.of_model(architecture).total == parameters_of_module(decoder)
+    assert planned(architecture, 48).step_full == pytest.approx(counted_by_torch(architecture, 48), rel=1e-9)
+
+
+def test_parameters_by_part_are_those_of_the_modules() -> None:
+    architecture = model("llama-2-7b")
+    with torch.device("meta"):
+        decoder = Decoder(architecture)
+    counted = parameters.of_model(architecture)
+    layer = decoder.layers[0]
+    norms = 2 * architecture.hidden
+    assert counted.embedding == parameters_of_module(decoder.embedding)
+    assert counted.head == parameters_of_module(decoder.head.project)
+    assert counted.attention + counted.feed_forward == architecture.layers * (parameters_of_module(layer) - norms)
+    assert counted.attention_layer == parameters_of_module(layer.attention) - architecture.hidden
