@@ -1,15 +1,20 @@
-"""Times of collectives: α by hops plus bytes over a bandwidth that large messages reach. Seconds, elementwise."""
+"""Times of collectives: start-up, steps, and bytes over the bandwidth of the slowest links. Seconds, elementwise.
+
+Inside a node the constants are fitted to NCCL's own measurements (`profiles/devices/`, by `benchmarks/fit_kernels.py`);
+between nodes they are the fabric's line rate, achievable share and latency.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from planner.formula import Number, formula
-from planner.plan.cluster import Cluster
+from planner.plan.cluster import Accelerator, Cluster
+from planner.timing import device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,73 +24,171 @@ class Network:
     domain: Number
     """GPUs joined by the scale-up link."""
     inside_bytes_per_s: Number
-    """Bus bandwidth a GPU reaches inside the domain with large messages."""
-    inside_latency_s: Number
+    """Bus bandwidth a GPU reaches inside the domain, many ranks, endless messages."""
+    inside_pair: Number
+    """Share of it that two ranks lack; n ranks lack 1/(n − 1) of that."""
+    all_reduce_gain: Number
+    """Bus bandwidth of an all-reduce over that of an all-gather."""
+    all_reduce_full_gain: Number
+    """The same from eight ranks in a domain, where NCCL lets the switch reduce."""
+    all_to_all_share: Number
+    """Bus bandwidth of an all-to-all over that of an all-gather."""
+    start_s: Number
+    """Start of a collective: launch and the ranks' first meeting."""
+    inside_step_s: Number
+    """One step of a ring inside the domain."""
+    all_to_all_start_s: Number
+    """What an all-to-all or a send adds to the start."""
+    ramp: Number
+    """Cost of filling a pipeline of chunks, in units of √(start-up · transfer)."""
     between_bytes_per_s: Number
-    """Bus bandwidth a GPU reaches between nodes with large messages."""
-    between_latency_s: Number
+    """Bytes/s a GPU and direction between nodes, large messages: line rate times achievable share."""
+    between_step_s: Number
+    """One message's start-up across the network."""
 
 
 def network(cluster: Cluster) -> Network:
     """The links of a cluster."""
     accelerator, fabric = cluster.accelerator, cluster.fabric
+    line = fabric.bits_per_s_per_gpu / 8
+    link = inside(accelerator)
     return Network(
-        domain=min(accelerator.link_domain, cluster.gpus) if accelerator.link_domain > 1 else 1,
-        inside_bytes_per_s=(accelerator.link_bytes_per_s or fabric.bits_per_s_per_gpu / 8) * 0.78,
-        inside_latency_s=3e-6,
-        between_bytes_per_s=fabric.bits_per_s_per_gpu / 8 * fabric.efficiency,
-        between_latency_s=fabric.latency_s,
+        domain=float(accelerator.link_domain),
+        inside_bytes_per_s=(accelerator.link_bytes_per_s or line) * link["share"],
+        inside_pair=link["pair"],
+        all_reduce_gain=link["all_reduce_gain"],
+        all_reduce_full_gain=link["all_reduce_full_gain"],
+        all_to_all_share=link["all_to_all_share"],
+        start_s=link["start_s"],
+        inside_step_s=link["step_s"],
+        all_to_all_start_s=link["all_to_all_start_s"],
+        ramp=link["ramp"],
+        between_bytes_per_s=line * fabric.efficiency,
+        between_step_s=fabric.latency_s,
     )
 
 
+def inside(accelerator: Accelerator) -> Mapping[str, float]:
+    """Constants of the scale-up link: the device's own, else those of a measured link of its kind and speed (any speed
+    on PCIe), else the default's, fitted to all switched links together."""
+    known = {name: file["collectives"] for name, file in device.files().items() if "collectives" in file}
+    kind, speed = link_kind(accelerator.link), accelerator.link_bytes_per_s or 0.0
+    alike = [one for one in known.values() if one["link"] == kind and (kind == "pcie" or one["bytes_per_s"] == speed)]
+    found = known.get(accelerator.name) or (alike[0] if alike else device.default()["collectives"])
+    constants: Mapping[str, float] = found["constants"]
+    return constants
+
+
+def link_kind(link: str) -> str:
+    """pcie for GPUs that meet on the host's bus, else switched."""
+    return "pcie" if "pcie" in link.casefold() else "switched"
+
+
 def gather(networks: Sequence[Network], index: Any) -> Network:
-    """One network whose numbers are arrays: element i is that of `networks[index[i]]`."""
-    if len(networks) == 1:
-        return networks[0]
-    return Network(**{f.name: np.asarray([getattr(one, f.name) for one in networks])[index] for f in fields(Network)})
+    """One network whose numbers are arrays, element i that of `networks[index[i]]`; what all share stays a scalar."""
+    columns: dict[str, Any] = {}
+    for field in fields(Network):
+        values = [getattr(one, field.name) for one in networks]
+        same = all(value == values[0] for value in values)
+        columns[field.name] = values[0] if same else np.asarray(values, dtype=float)[index]
+    return Network(**columns)
 
 
-def _once_around(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
-    """All-gather (or reduce-scatter) of a whole buffer: inside the node first, then each GPU's share between nodes."""
-    inside = np.minimum(np.maximum(ranks_per_node, 1.0), ranks)
-    nodes = np.maximum(ranks / inside, 1.0)
-    within = bytes_ * (inside - 1) / inside / network.inside_bytes_per_s
-    across = bytes_ / inside * (nodes - 1) / nodes / network.between_bytes_per_s
-    latency = np.log2(inside) * network.inside_latency_s + np.log2(nodes) * network.between_latency_s
-    return np.where(ranks > 1, np.maximum(within, across) + latency, 0.0)[()]
+@formula(
+    "start + transfer + ramp·√(start·transfer)",
+    unit="s",
+    source="Chunks in a pipeline: the best chunk size leaves a term in the geometric mean of start-up and transfer",
+)
+def pipelined_s(start_s: Number, transfer_s: Number, ramp: Number) -> Number:
+    """A transfer cut into chunks that follow one another through the steps."""
+    return start_s + transfer_s + ramp * np.sqrt(start_s * transfer_s)
 
 
-@formula("(n − 1)/n·bytes/β + α·log n", unit="s", source="ring or tree, hierarchical over nodes")
+@formula(
+    "max((n − 1)/n·bytes/β_inside, (N − 1)/N·bytes/L/β_between)",
+    unit="s",
+    source="ring over n = N·L ranks, L of a node: inside, a GPU's link carries its share; between, all L ports",
+)
+def ring_transfer_s(
+    network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number, gain: Number = 1.0
+) -> Number:
+    """Time of an all-gather's bytes on the slowest link."""
+    local = np.clip(ranks_per_node, 1.0, ranks)
+    beta = network.inside_bytes_per_s * gain * (1 - network.inside_pair / np.maximum(local - 1, 1.0))
+    within = np.where(local > 1, bytes_ * (ranks - 1) / ranks / beta, 0.0)
+    across = bytes_ * (1 - local / ranks) / local / network.between_bytes_per_s
+    return np.maximum(within, across)[()]  # type: ignore[no-any-return]
+
+
+def _steps_s(network: Network, ranks: Number, ranks_per_node: Number) -> Number:
+    """Start-up of the n − 1 steps of a ring, those between nodes dearer."""
+    nodes = ranks / np.clip(ranks_per_node, 1.0, ranks)
+    return (ranks - nodes) * network.inside_step_s + (nodes - 1) * network.between_step_s
+
+
+@formula("start + steps + (n − 1)/n·bytes/β", unit="s", source="NCCL's ring")
 def all_gather_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
-    """All-gather; `bytes_` is the gathered buffer."""
-    return _once_around(network, bytes_, ranks, ranks_per_node)
+    """All-gather; `bytes_` is the gathered buffer. `ranks_per_node` counts the group's ranks in one scale-up domain."""
+    start = network.start_s + _steps_s(network, ranks, ranks_per_node)
+    time = pipelined_s(start, ring_transfer_s(network, bytes_, ranks, ranks_per_node), network.ramp)
+    return np.where(ranks > 1, time, 0.0)[()]
 
 
-@formula("(n − 1)/n·bytes/β + α·log n", unit="s", source="ring or tree, hierarchical over nodes")
+@formula("start + steps + (n − 1)/n·bytes/β", unit="s", source="NCCL's ring")
 def reduce_scatter_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
-    """Reduce-scatter; `bytes_` is the buffer before it."""
-    return _once_around(network, bytes_, ranks, ranks_per_node)
+    """Reduce-scatter; `bytes_` is the buffer before it. As an all-gather run backwards."""
+    return all_gather_s(network, bytes_, ranks, ranks_per_node)
 
 
-@formula("2·(n − 1)/n·bytes/β + 2·α·log n", unit="s", source="ring or tree, hierarchical over nodes")
+SWITCH_RANKS = 8
+"""Ranks in a domain from which NCCL reduces in the NVLink switch (H100: 350 GB/s over four, 445 over eight); from
+there on their number costs no more steps."""
+TREE_SHARE = 0.9
+"""Bandwidth of NCCL's double binary tree between nodes over a ring's (assumed)."""
+
+
+@formula(
+    "min(ring, tree): start + steps + 2·(n − 1)/n·bytes/β",
+    unit="s",
+    source="NCCL: ring of 2(n − 1) steps, or tree over nodes of 2·log₂ N",
+)
 def all_reduce_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
-    """All-reduce of a buffer."""
-    return 2.0 * _once_around(network, bytes_, ranks, ranks_per_node)
+    """All-reduce of a buffer. The tree's few steps can undercut even a ring's reduce-scatter of a small buffer."""
+    local = np.clip(ranks_per_node, 1.0, ranks)
+    gain = np.where(local >= SWITCH_RANKS, network.all_reduce_full_gain, network.all_reduce_gain)
+    transfer = 2 * ring_transfer_s(network, bytes_, ranks, ranks_per_node, gain)
+    ring = pipelined_s(network.start_s + 2 * _steps_s(network, ranks, ranks_per_node), transfer, network.ramp)
+    hops = (
+        np.minimum(local - 1, SWITCH_RANKS) * network.inside_step_s
+        + np.ceil(np.log2(ranks / local)) * network.between_step_s
+    )
+    tree_transfer = transfer / np.where(ranks > local, TREE_SHARE, 1.0)
+    tree = pipelined_s(network.start_s + 2 * hops, tree_transfer, network.ramp)
+    return np.where(ranks > 1, np.minimum(ring, tree), 0.0)[()]
 
 
-@formula("bytes·(share inside/β_in + share outside/β_out) + α", unit="s", source="each rank sends 1/n to each other")
+@formula(
+    "start + max(bytes·(L − 1)/n/β_inside, bytes·(n − L)/n/β_between)",
+    unit="s",
+    source="each rank sends an n-th to every other; links inside and between nodes work side by side",
+)
 def all_to_all_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
-    """All-to-all; `bytes_` is what one rank holds."""
-    inside = np.minimum(np.maximum(ranks_per_node, 1.0), ranks)
-    within = bytes_ * (inside - 1) / ranks / network.inside_bytes_per_s
-    across = bytes_ * (ranks - inside) / ranks / network.between_bytes_per_s
-    latency = network.inside_latency_s + np.where(ranks > inside, network.between_latency_s, 0.0)
-    return np.where(ranks > 1, np.maximum(within, across) + latency, 0.0)[()]
+    """All-to-all; `bytes_` is what one rank holds before it (and after)."""
+    local = np.clip(ranks_per_node, 1.0, ranks)
+    beta = network.inside_bytes_per_s * network.all_to_all_share
+    beta = beta * (1 - network.inside_pair / np.maximum(local - 1, 1.0))
+    transfer = np.maximum(
+        bytes_ * (local - 1) / ranks / beta, bytes_ * (1 - local / ranks) / network.between_bytes_per_s
+    )
+    start = network.start_s + network.all_to_all_start_s + np.where(ranks > local, network.between_step_s, 0.0)
+    return np.where(ranks > 1, pipelined_s(start, transfer, network.ramp), 0.0)[()]
 
 
-@formula("bytes/β + α", unit="s", source="one message between two ranks")
+@formula("start + bytes/β", unit="s", source="one message between two ranks")
 def send_s(network: Network, bytes_: Number, crosses_nodes: Number | bool) -> Number:
-    """Point to point."""
-    inside = bytes_ / network.inside_bytes_per_s + network.inside_latency_s
-    between = bytes_ / network.between_bytes_per_s + network.between_latency_s
-    return np.where(crosses_nodes, between, inside)[()]
+    """Point to point, over the network or inside the scale-up domain."""
+    start = network.start_s + network.all_to_all_start_s
+    pair = network.inside_bytes_per_s * network.all_to_all_share * (1 - network.inside_pair)
+    within = pipelined_s(start, bytes_ / pair, network.ramp)
+    between = pipelined_s(start + network.between_step_s, bytes_ / network.between_bytes_per_s, network.ramp)
+    return np.where(crosses_nodes, between, within)[()]
