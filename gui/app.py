@@ -12,6 +12,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
 import planner
+from gui.chart_view import ChartView
 from gui.settings import Settings
 from gui.theme import switch
 from gui.window import DEFAULT_PLAN, Window
@@ -77,6 +78,9 @@ def screenshots(folder: Path, theme: str = "light", width: int = 1280, height: i
     for page in window.page_classes:
         window.show_page(page.key)
         _settle(app)
+        for chart in window.findChildren(ChartView):
+            chart.draw_now()
+        _settle(app, 0.1)
         path = folder / f"{page.key}.png"
         if not window.grab().save(str(path)):
             raise InputError(f"{path}: cannot be written; choose another place")

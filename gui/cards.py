@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from planner.estimate import Figure
 
 NARROWEST = 178
-WIDE_ENOUGH_FOR_KIND = 205
+WIDE_ENOUGH_FOR_KIND = 212
 
 
 class MetricCard(QFrame):
@@ -25,6 +25,7 @@ class MetricCard(QFrame):
 
     opened = Signal(str)
     _figure_kind = "estimated"
+    _is_wide = True
 
     def __init__(self, key: str, title: str) -> None:
         super().__init__()
@@ -69,10 +70,14 @@ class MetricCard(QFrame):
         self.setToolTip(f"{figure.label if figure else ''}: explain this number (F1)")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """A narrow card shows the sign of the kind without its word."""
+        """The value takes the type that fits."""
         super().resizeEvent(event)
-        self._show_kind()
         self._fit_value()
+
+    def show_width(self, wide: bool) -> None:
+        """A narrow card shows the sign of the kind without its word."""
+        self._is_wide = wide
+        self._show_kind()
 
     def _fit_value(self) -> None:
         """The largest type in which the value is not cut."""
@@ -82,7 +87,7 @@ class MetricCard(QFrame):
 
     def _show_kind(self) -> None:
         words = KIND_SIGNS.get(self._figure_kind, self._figure_kind)
-        self._kind.setText(words if self.width() >= WIDE_ENOUGH_FOR_KIND else words[:1])
+        self._kind.setText(words if self._is_wide else words[:1])
         self._kind.setToolTip(words)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -113,6 +118,8 @@ class CardGrid(QWidget):
         """Arrange anew when another number of columns fits."""
         fitting = max(2, self.width() // NARROWEST)
         self._arrange(8 if fitting >= 8 else 4 if fitting >= 4 else 2)
+        for card in self._cards:
+            card.show_width(self.width() / self._columns >= WIDE_ENOUGH_FOR_KIND)
 
     def _arrange(self, columns: int) -> None:
         if columns == self._columns:

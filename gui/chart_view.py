@@ -77,9 +77,13 @@ class ChartView(QWidget):
         """Draw at once."""
         if self._source is None or not self._has_canvas():
             return
+        if min(self._canvas.width(), self._canvas.height()) < SMALLEST:
+            if self.isVisible():
+                self._settle.start()
+            return
         self._fit_figure()
         drawn = (id(self._source), theme().name, self._canvas.width(), self._canvas.height())
-        if drawn == self._drawn or self._canvas.width() < SMALLEST or self._canvas.height() < SMALLEST:
+        if drawn == self._drawn:
             return
         self._data = getattr(chart_data, self._chart_name)(self._chart, self._source)
         self._chart.draw(self._canvas.figure, self._data, self._style.THEMES[theme().name])

@@ -46,7 +46,7 @@ def root(figure: Figure) -> Step:
 
 def words(name: str) -> str:
     """A parameter's name as words; the unit at its end stands beside the value already."""
-    return re.sub(r"_(s|w|usd|kwh|kg|bytes|bytes_per_s|flops_per_s)$", "", name).replace("_", " ")
+    return re.sub(r"(?<!_per)_(s|w|usd|kwh|kg|bytes)$", "", name).replace("_", " ")
 
 
 def plain(value: Any) -> str:

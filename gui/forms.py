@@ -107,6 +107,7 @@ class Row:
         self.message.setObjectName(f"{spec.path}.message")
         self.message.hide()
         self._value: Any = None
+        self._at_entry: Any = None
         self._is_invalid = False
         self._quiet = QTimer(self.input, singleShot=True, interval=QUIET_MS)
         self._quiet.timeout.connect(self._after_quiet)
@@ -116,7 +117,11 @@ class Row:
         changed, self._value = value != self._value, value
         if isinstance(self.input, TextField):
             self.input.setPlaceholderText(blank[0])
-            if changed and not (self.input.hasFocus() and self.input.isModified()):
+            if (
+                changed
+                and not (self.input.hasFocus() and self.input.isModified())
+                and self.spec.path not in state.invalid
+            ):
                 self.input.show_value(value)
         elif changed:
             self.input.show_value(value)
@@ -160,6 +165,7 @@ class Row:
 
     def _enter(self) -> None:
         self._visit += 1
+        self._at_entry = self._value_now()
         self._told(self.spec)
 
     def _set(self, value: Any) -> None:
@@ -195,6 +201,8 @@ class Row:
     def _take(self, text: str) -> bool:
         message = self._editor.try_set(self.spec.path, self._typed_value(text), self._visit)
         if message:
+            # `6x4` was the valid `6` on its way: the plan goes back to what it was before the visit.
+            self._editor.try_set(self.spec.path, self._at_entry, self._visit)
             self._editor.mark_invalid(self.spec.path, message)
         return not message
 

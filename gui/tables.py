@@ -164,8 +164,9 @@ def tsv(rows: list[list[str]]) -> str:
 
 def _item(figure: Figure, total: Figure | None) -> QTreeWidgetItem:
     share = f"{figure.value / total.value:.1%}" if total and total.value and total.unit == figure.unit else ""
+    value = figure.text.removesuffix("\N{NO-BREAK SPACE}parameters")  # the item says so already
     item = QTreeWidgetItem(
-        [figure.label, figure.text, share, short_band(figure.band_text), KIND_SIGNS.get(figure.kind, figure.kind)]
+        [figure.label, value, share, short_band(figure.band_text), KIND_SIGNS.get(figure.kind, figure.kind)]
     )
     item.setData(0, KEY, figure.key)
     item.setToolTip(0, figure.formula)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -68,7 +68,7 @@ class Window(QMainWindow):
     # What is on screen.
 
     def _build(self) -> None:
-        self.resize(1280, 820)
+        self.resize(QSize(1280, 820).boundedTo(self.screen().availableSize()))
         self.setMinimumSize(860, 560)
         self.sidebar, self.verdict, self.problems = Sidebar(), VerdictPanel(), ProblemBar()
         self.notice, self.recovery_bar = NoticeBar("notice"), NoticeBar("recovery")

@@ -11,6 +11,8 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+PATIENCE_MS = 30_000
+"""A busy machine may be slow; nothing here tests speed."""
 OFFSCREEN = "This plugin does not support"
 """What Qt's offscreen platform says of popups: about itself, not about the program."""
 
@@ -68,9 +70,8 @@ def open_window(
     def open_one(plan: object = None) -> object:
         window = Window(plan)
         window.show()
-        qtbot.waitExposed(window)
         window.after_first_paint()
-        qtbot.waitUntil(lambda: len(window.pages) == len(window.page_classes))
+        qtbot.waitUntil(lambda: len(window.pages) == len(window.page_classes), timeout=PATIENCE_MS)
         windows.append(window)
         return window
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from gui.cards import CardGrid, MetricCard
@@ -56,6 +56,7 @@ class ResultsPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         cards = CardGrid(list(self._cards.values()))
         line = row(hint, self._why, self.export_button)
+        line.layout().setStretch(0, 1)
         content = column(cards, line, self.tabs, margins=(18, 16, 18, 14), spacing=12)
         content.layout().setStretch(2, 1)
         layout.addWidget(scrolling(content))
@@ -124,8 +125,22 @@ class _Beside(QSplitter):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Turn when the width passes the limit."""
         super().resizeEvent(event)
+        if self.isVisible():
+            self._turn()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """A tab that was hidden has missed the changes of size."""
+        super().showEvent(event)
+        self._turn()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """A hidden tab asks for no height."""
+        super().hideEvent(event)
+        self.setMinimumHeight(0)
+
+    def _turn(self) -> None:
         wide = self.width() >= self.ROOM_FOR_BOTH
         wanted = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
         if self.orientation() != wanted:
             self.setOrientation(wanted)
-            self.setMinimumHeight(0 if wide else 560)
+        self.setMinimumHeight(0 if wide else 560)

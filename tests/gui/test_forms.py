@@ -58,7 +58,7 @@ def test_a_bad_input_marks_the_field_greys_the_verdict_and_blocks_the_export(win
     editor = field(window, "cluster.nodes")
     type_into(qtbot, editor, "abc")
     assert editor.property("invalid") != "true", "not while it is being typed"
-    qtbot.waitUntil(lambda: editor.property("invalid") == "true", timeout=2000)
+    qtbot.waitUntil(lambda: editor.property("invalid") == "true", timeout=10_000)
     message = window.findChild(QLabel, "cluster.nodes.message")
     assert "abc" in message.text()
     assert message.isVisible()
@@ -137,3 +137,16 @@ def test_the_layouts_product_is_checked_live(window: object, qtbot: object) -> N
     qtbot.waitUntil(lambda: product.text().startswith("✕"))
     assert "200" in product.text()
     assert "256" in product.text()
+
+
+def test_what_was_valid_on_the_way_to_a_bad_input_leaves_no_trace(window: object, qtbot: object) -> None:
+    editor = field(window, "cluster.nodes")
+    type_into(qtbot, editor, "6x4")
+    qtbot.waitUntil(lambda: "cluster.nodes" in window.document.invalid, timeout=10_000)
+    assert window.document.plan.cluster.nodes == 32
+    assert not window.isWindowModified()
+    qtbot.keyClick(editor, Qt.Key.Key_Tab)
+    qtbot.wait(50)
+    assert editor.text() == "6x4"
+    window.document.undo()
+    assert editor.text() == "32"

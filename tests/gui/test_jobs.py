@@ -57,7 +57,7 @@ class TestJob:
         )
         with qtbot.waitSignal(made.row, timeout=10_000):
             made.start()
-        with qtbot.waitSignal(made.ended, timeout=5000) as blocker:
+        with qtbot.waitSignal(made.ended, timeout=15_000) as blocker:
             made.cancel()
         assert blocker.args[0].status == "cancelled"
 
