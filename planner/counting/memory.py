@@ -10,25 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from planner.counting.parameters import Parameters, norm_parameters
+from planner.counting.allocation import Allocation
+from planner.counting.parameters import Parameters
 from planner.formula import Number, formula
 from planner.plan.workload import Workload
 
 KORTHIKANTI = "Korthikanti 2022 (arXiv 2205.05198) eqs. 1–6, redone for grouped queries, gated feed-forward, FlashAttention"  # fmt: skip
 RAJBHANDARI = "Rajbhandari 2020 (ZeRO, arXiv 1910.02054) §3"
 
-CONTEXT_BYTES = 0.9e9
-"""CUDA context with its loaded kernels, and NCCL's buffers: 0.5–1.2 GB seen between `reserved` and nvidia-smi."""
-RESERVE_SHARE = 0.04
-"""Allocator: what is reserved but not handed out at the peak, as a share of activations and gathered tensors."""
-LOSS_BYTES = 10.0
-"""Bytes a logit lives in at the loss's peak: bf16 logits (2), their fp32 copy (4), fp32 gradient or softmax (4)."""
+MODERN = Allocation()
+Text = NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes on one GPU of the fullest stage."""
+    """Bytes on one GPU of one stage at its peak."""
 
     weights: Number
     gradients: Number
@@ -37,9 +35,28 @@ class Memory:
     """Unsharded layers in flight under ZeRO-3."""
     activations: Number
     logits: Number
-    overhead: Number
-    """CUDA context, communication buffers, allocator reserve."""
+    buffers: Number
+    """Gradients under way beside the accumulated ones, messages, gathered inputs, workspaces."""
+    reserve: Number
+    """What the allocator holds beyond what it has handed out."""
+    context: Number
+    """CUDA context and NCCL, outside the allocator."""
     total: Number
+
+    @property
+    def allocated(self) -> Number:
+        """What `torch.cuda.max_memory_allocated` reads."""
+        return self.total - self.reserve - self.context
+
+    @property
+    def reserved(self) -> Number:
+        """What `torch.cuda.max_memory_reserved` reads."""
+        return self.total - self.context
+
+    @property
+    def overhead(self) -> Number:
+        """Buffers, reserve and context."""
+        return self.buffers + self.reserve + self.context
 
 
 @formula("(L_stage·layer + ends)/t", unit="parameters", source="each stage's layers and its embedding or head, split over the tensor-parallel group")  # fmt: skip
@@ -56,16 +73,25 @@ def state_bytes(
     return bytes_per_parameter * (dense / group + experts / expert_group)
 
 
-@formula("bytes·T·(4h/t_s + ((a + 2·max(k, t))·d + a·d)/t) + 4·a·T/t", unit="B", source=KORTHIKANTI)
+@formula("2·T·h·(x_norm + bytes)/t_s", unit="B", source=KORTHIKANTI)
+def norms_saved_bytes(
+    tokens: Number, hidden: Number, stream_shards: Number, element_bytes: Number, norm_vectors: Number, written_out: Number
+) -> Number:
+    """Saved by a layer's two norms: their inputs and, for the products that follow, their outputs. An RMSNorm written
+    out in single operations saves its input cast to fp32 and its normalized input in fp32 instead (8 bytes)."""
+    input_bytes = np.where((written_out > 0) & (norm_vectors < 2), 8.0, element_bytes)
+    return 2 * tokens * hidden * (input_bytes + element_bytes) / stream_shards
+
+
+@formula("bytes·T·((1 + x_q)·a + 2·(1 + x_kv)·max(k, t) + a)·d/t + 4·a·T/t", unit="B", source=KORTHIKANTI)
 def attention_saved_bytes(
-    tokens: Number, hidden: Number, heads: Number, kv_heads: Number, head_dim: Number, tp: Number,
-    stream_shards: Number, element_bytes: Number,
+    tokens: Number, heads: Number, kv_heads: Number, head_dim: Number, tp: Number, element_bytes: Number,
+    query_copies: Number = 0.0, key_value_copies: Number = 0.0,
 ) -> Number:  # fmt: skip
-    """Saved by both norms (inputs and outputs: 4 h) and the attention block: queries, keys, values, output, and one fp32
-    log-sum-exp a head. A rank keeps at least one key/value head."""
-    stream = 4 * hidden / stream_shards
-    heads_wide = ((heads + 2 * np.maximum(kv_heads, tp)) * head_dim + heads * head_dim) / tp
-    return tokens * (element_bytes * (stream + heads_wide) + 4 * heads / tp)
+    """Saved by the attention block: queries, keys, values (and x copies from before the rotary embedding), output, and
+    one fp32 log-sum-exp a head. A rank keeps at least one key/value head."""
+    wide = (2 + query_copies) * heads + 2 * (1 + key_value_copies) * np.maximum(kv_heads, tp)
+    return tokens * (element_bytes * wide * head_dim + 4 * heads) / tp
 
 
 @formula("(1 − flash)·T·s·a/t·(bytes + dropout·(1 + bytes))", unit="B", source=KORTHIKANTI)
@@ -78,9 +104,10 @@ def scores_saved_bytes(
 
 
 @formula("bytes·T·n·f/t", unit="B", source=KORTHIKANTI)
-def feed_forward_saved_bytes(tokens: Number, ffn: Number, matrices: Number, tp: Number, element_bytes: Number) -> Number:
-    """Saved by the feed-forward block: gate, up and product (gated, 3 f), or input and output of the activation (2 f)."""
-    return element_bytes * tokens * matrices * ffn / tp
+def feed_forward_saved_bytes(tokens: Number, ffn: Number, tensors: Number, tp: Number, element_bytes: Number) -> Number:
+    """Saved by the feed-forward block: gate, up and product (gated, 3 f; 4 f with the bent gate), or input and output of
+    the activation (2 f)."""
+    return element_bytes * tokens * tensors * ffn / tp
 
 
 @formula("min(m·v, 2(p − 1 − i) + (v − 1)·p + 1)·L/(p·v)", unit="layers", source="Narayanan 2021 (arXiv 2104.04473) §2.2; Korthikanti 2022 §4.2.3")  # fmt: skip
@@ -95,66 +122,149 @@ def layers_in_flight(stage_layers: Number, after: Number, pp: Number, virtual_st
     return np.where(gpipe > 0, most, np.minimum(most, chunks)) * stage_layers / virtual_stages
 
 
-@formula("weights + gradients + optimizer + gathered + activations + logits + overhead", unit="B", source="sum of the parts")  # fmt: skip
+@formula("min(L, ⌊(L·c + c_head)/(p·c)⌋ + 1)", unit="layers", source="nanotron 0.5, models/base.py build_model: a stage takes blocks until their cost passes its share")  # fmt: skip
+def layers_by_cost(layers: Number, layer_cost: Number, head_cost: Number, pp: Number, stages: Number) -> Number:
+    """Layers in the first `stages` of p stages when the head's cost is dealt out with the layers'."""
+    share = (layers * layer_cost + head_cost) * stages / pp
+    return np.minimum(layers, np.floor(share / layer_cost) + 1)
+
+
+@formula("x_g·P_stage + x_l·P_layer + x_h·P_head + x_s·bytes·T·h + x_a·A_layer + const", unit="B", source="gradients under way, messages and workspaces of a software generation")  # fmt: skip
+def buffer_bytes(
+    stage: Number, layer: Number, head: Number, stream: Number, layer_saved: Number, software: Allocation
+) -> Number:
+    """What lives beside the accumulated gradients and the saved activations at the peak. `stage`, `layer`, `head`:
+    parameters on one rank; `stream`: bytes of one whole residual stream; `layer_saved`: of one layer's activations."""
+    return (
+        software.spare_gradient_bytes * stage + software.spare_layer_bytes * layer + software.spare_head_bytes * head
+        + software.stream_buffers * stream + software.scratch_layers * layer_saved + software.buffer_bytes
+    )  # fmt: skip
+
+
+@formula("x·moving + (m > p)·x_m·activations + x_o·optimizer", unit="B", source="PyTorch's caching allocator: blocks split by small tensors no longer hold large ones")  # fmt: skip
+def reserve_bytes(
+    moving: Number, activations: Number, optimizer: Number, micro_batches: Number, pp: Number, software: Allocation
+) -> Number:
+    """What the allocator holds but has not handed out. `moving`: bytes that come and go within a step."""
+    steady = (micro_batches > pp) * software.steady_reserve_share * activations
+    return software.reserve_share * moving + steady + software.state_reserve_share * optimizer
+
+
+PARTS = ("weights", "gradients", "optimizer", "gathered", "activations", "logits", "buffers", "reserve", "context")
+
+
+@formula(" + ".join(PARTS), unit="B", source="sum of the parts")
 def total_bytes(
     weights: Number, gradients: Number, optimizer: Number, gathered: Number, activations: Number, logits: Number,
-    overhead: Number,
+    buffers: Number, reserve: Number, context: Number,
 ) -> Number:  # fmt: skip
     """Memory of one GPU at its peak."""
-    return weights + gradients + optimizer + gathered + activations + logits + overhead
+    return weights + gradients + optimizer + gathered + activations + logits + buffers + reserve + context
 
 
-def count(w: Workload, parameters: Parameters) -> Memory:
+def count(w: Workload, parameters: Parameters, software: Allocation = MODERN) -> Memory:
     """Memory of a workload's fullest stage."""
-    first, last = _stage(w, parameters, is_first=True), _stage(w, parameters, is_first=False)
-    last_is_fuller = (w.pp == 1) | (total_bytes(**last) > total_bytes(**first))
-    parts = {name: np.where(last_is_fuller, last[name], first[name])[()] for name in first}
+    first, last = first_stage(w, parameters, software), last_stage(w, parameters, software)
+    last_is_fuller = (w.pp == 1) | (last.total > first.total)
+    parts = {name: np.where(last_is_fuller, getattr(last, name), getattr(first, name))[()] for name in PARTS}
     return Memory(**parts, total=total_bytes(**parts))
 
 
-def layer_saved_bytes(w: Workload) -> tuple[Number, Number, Number]:
+def first_stage(w: Workload, parameters: Parameters, software: Allocation = MODERN) -> Memory:
+    """Memory of the stage with the embedding: the one whose rank writes the log in most software."""
+    return _stage(w, parameters, software, is_first=True)
+
+
+def last_stage(w: Workload, parameters: Parameters, software: Allocation = MODERN) -> Memory:
+    """Memory of the stage with head and loss."""
+    return _stage(w, parameters, software, is_first=False)
+
+
+def as_printed(w: Workload, parameters: Parameters, software: Allocation, definition: Text) -> Number:
+    """The figure that a software's log prints for a workload, in its convention: the stage it reads, allocated, reserved
+    or the whole as nvidia-smi shows it (`definition`, one a row; other words: the software's own), and its unit."""
+    first, fullest = first_stage(w, parameters, software), count(w, parameters, software)
+    reserved = (definition == "reserved") | ((software.prints_reserved > 0) & ~np.isin(definition, _DEFINED))
+
+    def read(stage: Memory) -> Number:
+        return np.where(definition == "allocated", stage.allocated, np.where(reserved, stage.reserved, stage.total))
+
+    return np.where(software.prints_first_stage > 0, read(first), read(fullest)) / software.printed_unit
+
+
+_DEFINED = ("allocated", "reserved", "nvidia-smi")
+
+
+def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Number, Number, Number]:
     """(whole, attention scores, input) bytes that one layer saves for one micro-batch on one rank."""
     tokens = w.micro_batch * w.sequence / w.cp
     stream_shards = np.where(w.sequence_parallel > 0, w.tp, 1.0)
+    norms = norms_saved_bytes(
+        tokens, w.hidden, stream_shards, w.activation_bytes, w.norm_vectors, software.norm_written_out
+    )
     attention = attention_saved_bytes(
-        tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, w.tp, stream_shards, w.activation_bytes
+        tokens, w.heads, w.kv_heads, w.head_dim, w.tp, w.activation_bytes, software.query_copies, software.key_value_copies
     )
     scores = scores_saved_bytes(tokens, w.sequence, w.heads, w.tp, w.flash, w.dropout, w.activation_bytes)
-    dense = feed_forward_saved_bytes(tokens, w.ffn, w.ffn_matrices, w.tp, w.activation_bytes)
+    tensors = np.where(w.ffn_matrices > 2, software.gated_tensors, 2.0)
+    dense = feed_forward_saved_bytes(tokens, w.ffn, tensors, w.tp, w.activation_bytes)
     routed = w.experts_per_token + w.shared_experts
-    mixture = feed_forward_saved_bytes(tokens * routed, w.expert_ffn, w.ffn_matrices, w.tp, w.activation_bytes)
+    mixture = feed_forward_saved_bytes(tokens * routed, w.expert_ffn, tensors, w.tp, w.activation_bytes)
     mixture = mixture + 2 * w.activation_bytes * tokens * w.experts_per_token * w.hidden / stream_shards
     mixture_share = (w.layers - w.dense_layers) / w.layers
     masks = 2 * w.dropout * tokens * w.hidden / stream_shards
-    whole = attention + scores + masks + dense * (1 - mixture_share) + mixture * mixture_share
+    whole = norms + attention + scores + masks + dense * (1 - mixture_share) + mixture * mixture_share
     return whole, scores, w.activation_bytes * tokens * w.hidden / stream_shards
 
 
-def _stage(w: Workload, parameters: Parameters, *, is_first: bool) -> dict[str, Number]:
-    """The parts of `Memory` for the first or the last stage (with one stage: both ends on the last)."""
+def _stage(w: Workload, parameters: Parameters, software: Allocation, *, is_first: bool) -> Memory:
+    """The first or the last stage (with one stage: both ends on each)."""
     blocks = w.layers + w.encoder_layers
-    layers = np.ceil(blocks / w.pp)
     dense_layer = (parameters.total - parameters.embedding - parameters.head - parameters.experts) / blocks
     expert_layer = parameters.experts / blocks
     only = (w.pp == 1) * 1.0
     head = np.where(w.has_head * w.tied * (w.pp > 1) > 0, parameters.embedding, parameters.head)
     ends = parameters.embedding + only * head if is_first else head + only * parameters.embedding
+    layers = _layers(w, parameters, blocks, software, is_first=is_first)
     dense = stage_parameters(layers, dense_layer, ends, w.tp)
     expert_tp = np.where(w.ep > w.dp * w.cp, 1.0, w.tp)
     experts = stage_parameters(layers, expert_layer, 0.0, expert_tp * w.ep)
     weights, gradients, optimizer = (_states(w, dense, experts, stage) for stage in (3, 2, 1))
+    weights = weights * np.where(w.zero_stage >= 3, software.keeps_working_copy, 1.0)
     optimizer = optimizer * (1 - w.optimizer_offload)
-    gathered = (w.zero_stage >= 3) * w.weight_bytes * (2 * (dense_layer / w.tp + expert_layer / w.ep) + ends / w.tp)
-    after = w.pp - 1 if is_first else 0.0
-    activations = _activations(w, layers, after)
-    holds_logits = only if is_first else 1.0
+    one_layer = dense_layer / w.tp + expert_layer / (expert_tp * w.ep)
+    gathered = (w.zero_stage >= 3) * w.weight_bytes * (2 * one_layer + ends / w.tp)
+    whole, scores, stream = layer_saved_bytes(w, software)
+    activations = _activations(w, layers, w.pp - 1 if is_first else 0.0, whole, scores, stream, software)
+    holds_head = (only if is_first else 1.0) * w.has_head
     tokens = w.micro_batch * w.sequence / w.cp
-    logits = holds_logits * w.has_head * tokens * w.vocabulary / w.tp * LOSS_BYTES
-    overhead = CONTEXT_BYTES + RESERVE_SHARE * (activations + gathered + logits)
-    return {
+    logits = holds_head * tokens * w.vocabulary / w.tp * software.logit_bytes
+    head_here = holds_head * w.vocabulary * w.hidden / w.tp
+    spread = np.where(w.zero_stage >= 2, w.zero_group, 1.0)
+    buffers = buffer_bytes(
+        (dense + experts) / spread, one_layer, head_here, w.activation_bytes * tokens * w.hidden, whole, software
+    )
+    moving = activations + gathered + logits + buffers
+    parts = {
         "weights": weights, "gradients": gradients, "optimizer": optimizer, "gathered": gathered,
-        "activations": activations, "logits": logits, "overhead": overhead,
+        "activations": activations, "logits": logits, "buffers": buffers,
+        "reserve": reserve_bytes(moving, activations, optimizer, w.micro_batches, w.pp, software),
+        "context": software.context_bytes,
     }  # fmt: skip
+    return Memory(**parts, total=total_bytes(**parts))
+
+
+def _layers(w: Workload, parameters: Parameters, blocks: Number, software: Allocation, *, is_first: bool) -> Number:
+    """Layers of the first or last stage: even, rounded up, or dealt by cost with the head's."""
+    even = np.ceil(blocks / w.pp)
+    cost = (parameters.attention + parameters.feed_forward + parameters.experts) / blocks
+    head = w.vocabulary * w.hidden * w.has_head
+    if is_first:
+        dealt = layers_by_cost(blocks, cost, head, w.pp, 1.0)
+    else:
+        before = layers_by_cost(blocks, cost, head, w.pp, w.pp - 1)
+        dealt = blocks - np.where(w.pp > 1, before, 0.0)
+    return np.where(software.balances_head > 0, dealt, even)[()]
 
 
 def _states(w: Workload, dense: Number, experts: Number, shared_from: int) -> Number:
@@ -164,10 +274,12 @@ def _states(w: Workload, dense: Number, experts: Number, shared_from: int) -> Nu
     return state_bytes(per_parameter, dense, experts, group, np.maximum(1.0, group / w.ep))
 
 
-def _activations(w: Workload, layers: Number, after: Number) -> Number:
-    whole, scores, stream = layer_saved_bytes(w)
+def _activations(
+    w: Workload, layers: Number, after: Number, whole: Number, scores: Number, stream: Number, software: Allocation
+) -> Number:
     in_flight = layers_in_flight(layers, after, w.pp, w.virtual_stages, w.micro_batches, w.gpipe)
-    kept = whole - w.recompute_selective * w.recompute_share * scores
+    selective = w.recompute_selective * w.recompute_share
+    kept = (whole - selective * scores) * (1 - selective * (1 - software.selective_kept))
     full = w.recompute_full * w.recompute_share
     kept_a_layer = kept * (1 - full) + stream * full
     return (1 - w.activation_offload) * in_flight * kept_a_layer + w.recompute_full * whole

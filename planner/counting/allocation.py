@@ -1,0 +1,85 @@
+"""What a software generation keeps in memory beside the mathematics: copies its kernels save, buffers, the allocator's reserve.
+
+The constants stand in `profiles/frameworks/` under `memory`. Counts of tensors are read from the generation's source
+code; bytes of buffers and shares of the reserve are fitted on published runs by `benchmarks/fit_memory.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner import library
+from planner.errors import InputError
+from planner.formula import Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """Memory constants of one software generation, numbers or arrays. The defaults are Megatron-Core's with fused kernels."""
+
+    norm_written_out: Number = 0.0
+    """1: an RMSNorm made of single operations saves two fp32 copies of its input; 0: a fused one saves the input."""
+    gated_tensors: Number = 3.0
+    """f-wide tensors that a gated feed-forward saves: gate, up, product; 4 where the bent gate is kept too."""
+    query_copies: Number = 0.0
+    """Further copies of the queries kept from before the rotary embedding."""
+    key_value_copies: Number = 0.0
+    """Further copies of keys and values kept from before the rotary embedding, packing or transposing."""
+    selective_kept: Number = 1.0
+    """Share of a layer kept by selective recomputation beside the attention scores: 1 Megatron's, less when by operator."""
+    keeps_working_copy: Number = 1.0
+    """0: sharded weights exist in master precision only and are cast when gathered (FSDP2)."""
+    logit_bytes: Number = 10.0
+    """Bytes a logit lives in at the loss's peak: bf16 (2), its fp32 copy (4), softmax or fp32 gradient (4)."""
+    spare_gradient_bytes: Number = 0.0
+    """Bytes of every parameter of the stage in gradients or buckets beside those counted as gradients."""
+    spare_layer_bytes: Number = 0.0
+    """Bytes of one layer's parameters in gradients under way."""
+    spare_head_bytes: Number = 0.0
+    """Bytes of the head's parameters in its gradient under way."""
+    stream_buffers: Number = 4.0
+    """Copies of the whole residual stream alive at the peak: gathered inputs, gradients, messages."""
+    scratch_layers: Number = 0.0
+    """Layers' worth of saved tensors alive as gradients during the backward pass."""
+    buffer_bytes: Number = 0.3e9
+    """Workspaces, buckets and constants that do not grow with the model."""
+    reserve_share: Number = 0.04
+    """What the allocator holds but has not handed out at the peak, as a share of what comes and goes in a step."""
+    steady_reserve_share: Number = 0.0
+    """The same, on top, once freed blocks are reused by later micro-batches (more micro-batches than stages)."""
+    state_reserve_share: Number = 0.0
+    """The same, as a share of optimizer states first made in the middle of cached blocks."""
+    context_bytes: Number = 0.9e9
+    """CUDA context with loaded kernels, and NCCL's buffers: what nvidia-smi shows beyond what PyTorch reserves."""
+    balances_head: Number = 0.0
+    """1: the head counts as so many layers when layers are dealt to stages (nanotron)."""
+    prints_first_stage: Number = 0.0
+    """1: the memory that its log prints is that of the first stage's rank 0; 0: of the fullest rank."""
+    prints_reserved: Number = 0.0
+    """1: a printed figure without definition is what the allocator reserved; 0: what nvidia-smi shows."""
+    printed_unit: Number = 1.0
+    """Printed unit over 1e9 bytes: 1.073741824 where the log divides by 1024³ and calls it GB."""
+
+
+NAMES = tuple(field.name for field in fields(Allocation))
+
+
+@cache
+def allocation(name: str) -> Allocation:
+    """The memory constants of a software generation by name; what its file leaves out is as in `Allocation`."""
+    data = library.read("frameworks", name)
+    stated = data.get("memory", {})
+    wrong = [key for key in NAMES if key in stated and not isinstance(stated[key], int | float)]
+    if wrong:
+        raise InputError(f"software {name!r}: memory: {', '.join(wrong)} must be numbers")
+    return Allocation(**{key: float(stated[key]) for key in NAMES if key in stated})
+
+
+def gather(kinds: Sequence[Allocation], index: NDArray[np.intp]) -> Allocation:
+    """One array a constant, row i of software `kinds[index[i]]`."""
+    return Allocation(**{key: np.array([getattr(kind, key) for kind in kinds])[index] for key in NAMES})
