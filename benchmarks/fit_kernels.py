@@ -391,7 +391,9 @@ def add_backward(rows: pd.DataFrame, files: dict[str, dict[str, Any]]) -> None:
         )
         file["attention"]["bf16"]["constants"] |= found[donor]
         origin = (
-            "FlashAttention 3, arXiv 2407.08608, figure 6" if donor == "Hopper" else f"SimuMax's {donors[donor]} rows"
+            "FlashAttention 3 (arXiv 2407.08608, figure 6, recalled)"
+            if donor == "Hopper"
+            else f"SimuMax's {donors[donor]} rows"
         )
         file["attention"]["bf16"]["basis"] += f"; backward against forward from {origin}"
 

@@ -54,9 +54,9 @@ def test_products_take_what_was_published(
 @pytest.mark.parametrize(
     ("name", "direction", "sequence", "tflops", "tolerance"),
     [
-        ("H100-80GB-SXM", "forward", 16384, 648, 0.08),  # FlashAttention 3 (arXiv 2407.08608) fig. 5, causal, d 128
+        ("H100-80GB-SXM", "forward", 16384, 648, 0.08),  # FlashAttention 3 (arXiv 2407.08608) fig. 5, d 128; recalled
         ("H100-80GB-SXM", "forward", 4096, 580, 0.08),
-        ("A100-80GB-SXM", "forward", 16384, 197, 0.08),  # FlashAttention 2 (arXiv 2307.08691) fig. 5, causal, d 128
+        ("A100-80GB-SXM", "forward", 16384, 197, 0.08),  # FlashAttention 2 (arXiv 2307.08691) fig. 5, d 128; recalled
         ("A100-80GB-SXM", "backward", 16384, 170, 0.15),
     ],
 )
