@@ -30,6 +30,7 @@ class FigureTree(QTreeWidget):
         self.setAccessibleName(title)
         self.setHeaderLabels(COLUMNS)
         self.setUniformRowHeights(True)
+        self.setIndentation(14)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._menu)
@@ -169,7 +170,7 @@ def _item(figure: Figure, total: Figure | None) -> QTreeWidgetItem:
         [figure.label, value, share, short_band(figure.band_text), KIND_SIGNS.get(figure.kind, figure.kind)]
     )
     item.setData(0, KEY, figure.key)
-    item.setToolTip(0, figure.formula)
+    item.setToolTip(0, f"{figure.label} = {figure.formula}" if figure.formula else figure.label)
     for column in (1, 2, 3):
         item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return item

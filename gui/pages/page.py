@@ -73,7 +73,7 @@ class DescribePage(Page):
         side = column(*right, None, margins=(8, 16, 18, 18))
         left_side = scrolling(forms)
         left_side.setMaximumWidth(720)
-        layout.addWidget(left_side, 7)
+        layout.addWidget(left_side, 6)
         layout.addWidget(scrolling(side), 5)
 
     def show_state(self, state: State) -> None:
