@@ -25,8 +25,8 @@ from planner.validation import score, table
 from planner.validation.table import Runs
 
 BOUNDS = {
-    "matmul_slowdown": (1.0, 1.6),
-    "attention_slowdown": (0.7, 2.0),
+    "matmul_slowdown": (0.95, 1.5),
+    "attention_slowdown": (0.7, 1.6),
     "elementwise_passes": (0.6, 4.0),
     "host_s_per_layer": (2e-5, 4e-3),
     "host_s_per_collective": (5e-6, 1e-3),
@@ -34,6 +34,7 @@ BOUNDS = {
     "loss_bytes": (6.0, 60.0),
     "scale_loss": (0.0, 0.03),
     "data_overlap": (0.0, 1.0),
+    "gather_efficiency": (0.1, 1.0),
     "gather_overlap": (0.0, 1.0),
     "tensor_overlap": (0.0, 0.7),
     "expert_overlap": (0.0, 0.9),
@@ -155,7 +156,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     runs = scored(read(options.data))
-    names = np.array([table.generation(text) for text in runs.words["framework"]])
+    names = table.generations(runs)
     for name in sorted(set(names)):
         if options.only and name not in options.only:
             continue

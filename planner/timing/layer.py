@@ -69,7 +69,10 @@ def products(w: Workload, device: Device, software: Software, direction: str) ->
     mixture = (w.layers - w.dense_layers) / (w.layers + w.encoder_layers)
 
     def time(n: Number, k: Number, m: Number = tokens, groups: Number = 1.0) -> Number:
-        return kernels.matmul_s(device, m, n, k, direction=direction, groups=groups)
+        output = software.weight_gradient_bytes if direction == "weight_gradient" else None
+        return kernels.matmul_s(
+            device, m, n, k, direction=direction, groups=groups, output_bytes=output, continuous=1.0
+        )
 
     kv_wide = 2 * np.maximum(w.kv_heads, w.tp) * w.head_dim
     attention = time((w.heads * w.head_dim + kv_wide) / w.tp, w.hidden) + time(w.hidden, w.heads * w.head_dim / w.tp)
@@ -86,18 +89,22 @@ def products(w: Workload, device: Device, software: Software, direction: str) ->
     return total * software.matmul_slowdown
 
 
-def attention(w: Workload, device: Device, direction: str) -> Number:
-    """The layer's attention cores in one direction."""
-    keys = w.sequence
-    queries = w.sequence / w.cp
-    sizes = (w.micro_batch, w.heads / w.tp, np.maximum(1.0, w.kv_heads / w.tp), queries, keys, w.head_dim)
-    flash = kernels.attention_s(device, *sizes, causal=w.causal, kernel="flash", direction=direction)
-    if np.all(np.asarray(w.flash) > 0):
-        time = flash
-    else:
-        unfused = kernels.attention_s(device, *sizes, causal=w.causal, kernel="unfused", direction=direction)
-        time = np.where(w.flash > 0, flash, unfused)[()]
-    return time * (1 + (w.encoder_layers > 0) * w.layers / (w.layers + w.encoder_layers))
+def attention(w: Workload, device: Device, software: Software, direction: str) -> Number:
+    """The layer's attention cores in one direction, by the kernels that the recipe and the software have."""
+    sizes = (
+        w.micro_batch, w.heads / w.tp, np.maximum(1.0, w.kv_heads / w.tp), w.sequence / w.cp, w.sequence, w.head_dim
+    )  # fmt: skip
+    generation = np.where(
+        software.flash_generation < 2, device.flash1, np.where(software.flash_generation < 3, device.flash2, 1.0)
+    )
+    time = kernels.attention_s(device, *sizes, causal=w.causal, direction=direction) / generation
+    for eager, kernel in ((0, "unfused"), (1, "eager")):
+        chosen = (w.flash <= 0) & (software.eager_attention == eager)
+        if np.any(chosen):
+            other = kernels.attention_s(device, *sizes, causal=w.causal, kernel=kernel, direction=direction)
+            time = np.where(chosen, other, time)[()]
+    blocks = 1 + (w.encoder_layers > 0) * w.layers / (w.layers + w.encoder_layers)
+    return time * blocks * software.attention_slowdown
 
 
 def count(w: Workload, device: Device, network: Network, software: Software) -> LayerTime:
@@ -109,11 +116,11 @@ def count(w: Workload, device: Device, network: Network, software: Software) -> 
         tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, ffn, w.ffn_matrices, w.tp, stream_shards,
         w.activation_bytes, software.elementwise_passes,
     )  # fmt: skip
-    core_forward = attention(w, device, "forward") * software.attention_slowdown
+    core_forward = attention(w, device, software, "forward")
     forward = products(w, device, software, "forward") + core_forward + kernels.memory_bound_s(device, moved)
     backward = (
         products(w, device, software, "input_gradient") + products(w, device, software, "weight_gradient")
-        + attention(w, device, "backward") * software.attention_slowdown + kernels.memory_bound_s(device, 2 * moved)
+        + attention(w, device, software, "backward") + kernels.memory_bound_s(device, 2 * moved)
     )  # fmt: skip
     full = w.recompute_full * w.recompute_share
     recompute = full * forward + w.recompute_share * w.recompute_selective * (1 - w.flash) * core_forward
@@ -180,5 +187,6 @@ def _gather(w: Workload, network: Network, software: Software, forward: Number, 
     inside = _ranks_per_node(w, w.zero_group, w.tp)
     weights = collectives.all_gather_s(network, layer / w.tp * w.weight_bytes, w.zero_group, inside)
     gradients = collectives.reduce_scatter_s(network, layer / w.tp * w.weight_bytes, w.zero_group, inside)
+    weights, gradients = weights / software.gather_efficiency, gradients / software.gather_efficiency
     again = exposed(weights + gradients, software.gather_overlap, backward + w.recompute_full * forward)
     return (w.zero_stage >= 3) * (exposed(weights, software.gather_overlap, forward) + again)

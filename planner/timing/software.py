@@ -22,6 +22,12 @@ class Software:
 
     matmul_slowdown: Number
     """Time of a product in training over the same product measured alone."""
+    flash_generation: Number
+    """FlashAttention 1, 2, or 3 for the device's best fused kernel (FlashAttention 3, cuDNN)."""
+    eager_attention: Number
+    """1 where unfused attention runs each pass as its own kernel, 0 where scale, mask and softmax are one."""
+    weight_gradient_bytes: Number
+    """Read and written per element of a weight's gradient: 8 added to an fp32 sum inside the product, 2 written."""
     attention_slowdown: Number
     """Time of the attention core in training over the same kernel measured alone."""
     elementwise_passes: Number
@@ -42,6 +48,8 @@ class Software:
     """1 where stages are cut by cost, so that the head's stage gets fewer layers; 0 where every stage gets L/p."""
     data_overlap: Number
     """Share of a backward pass that hides the gradients' reduction."""
+    gather_efficiency: Number
+    """Bandwidth of ZeRO-3's gathers over that of one large collective (below 1 where parameters go one by one)."""
     gather_overlap: Number
     """Share of a layer's compute that hides the next layer's gathered weights (ZeRO-3)."""
     tensor_overlap: Number

@@ -132,7 +132,7 @@ def express(runs: Runs) -> Expressed:
     kinds, kind_index, problems = _accelerators(runs)
     for i, reason in problems.items():
         skipped[i] = reason
-    names = np.array([generation(text) for text in runs.words["framework"]], dtype=np.str_)
+    names = generations(runs)
     defaults = [_defaults(name) for name in names]
 
     def say(mask: NDArray[np.bool_], text: str) -> None:
@@ -297,6 +297,21 @@ def _groups(words: Text, ranks: Array, per_node: Array, tp: Array) -> Array:
     stated = np.array([float(text) if re.fullmatch(r"\d+(\.0)?", text) else np.nan for text in words], dtype=float)
     stated = np.where(words == "node", np.maximum(1.0, per_node / tp), stated)
     return np.minimum(np.where(np.isnan(stated), ranks, stated), ranks)
+
+
+def generations(runs: Runs) -> Text:
+    """Each row's software generation: by its framework's name, and by ZeRO-3 where a generation does that otherwise."""
+    shards_weights = runs.numbers["zero_stage"] >= 3
+    return np.array(
+        [_generation(text, bool(zero)) for text, zero in zip(runs.words["framework"], shards_weights, strict=True)],
+        dtype=np.str_,
+    )  # fmt: skip
+
+
+@cache
+def _generation(framework: str, shards_weights: bool) -> str:
+    name = generation(framework)
+    return str(library.read("frameworks", name).get("with_zero_3", name)) if shards_weights else name
 
 
 @cache
