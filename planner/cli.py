@@ -21,6 +21,8 @@ from planner.errors import InputError, MissingError, TrainplanError, shorten
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
+    from planner.plan.cluster import Accelerator
+    from planner.plan.model import Model
     from planner.plan.plan import Plan
 
 DEFAULT_PLAN = "llama-2-7b"
@@ -49,7 +51,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # the last resort: a defect of ours, told in one line
         if os.environ.get("TRAINPLAN_DEBUG"):
             raise
-        print(f"unexpected {type(error).__name__}: {shorten(error, 300)} (set TRAINPLAN_DEBUG=1 for the details and please report it)", file=sys.stderr)  # fmt: skip
+        told = f"unexpected {type(error).__name__}: {shorten(error, 300)}"
+        print(f"{told} (set TRAINPLAN_DEBUG=1 for the details and please report it)", file=sys.stderr)
         return 1
 
 
@@ -79,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     shots.add_argument("--theme", choices=("light", "dark"), default="light")
     shots.add_argument("--size", default="1280x800", metavar="WIDTHxHEIGHT")
     shots.set_defaults(run=_screenshots)
-    doctor = commands.add_parser("doctor", help="versions, devices, libraries; what is missing and the command that mends it")
+    doctor = commands.add_parser("doctor", help="versions, devices, libraries; what is missing and what mends it")
     doctor.set_defaults(run=_doctor)
     return parser
 
@@ -88,7 +91,10 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """`PLAN [--model NAME|config.json] [--set KEY=VALUE]…`, read by `plan_of`."""
     parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a shipped plan")
     parser.add_argument("--model", metavar="NAME", help="another model; sequence and layout are derived again for it")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="set a field, e.g. cluster.nodes=64 or recipe.tokens=2T")  # fmt: skip
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+        help="set a field, e.g. cluster.nodes=64 or recipe.tokens=2T",
+    )  # fmt: skip
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
@@ -138,32 +144,41 @@ def _is_number(text: str) -> bool:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from planner import library, units
+    from planner import library
 
     names = library.names(options.kind)
     if options.kind == "plans":
         print_table(("plan", "GPUs", "accelerator"), [_plan_row(name) for name in names])
     elif options.kind == "models":
-        from planner.counting import parameters
         from planner.plan.shipped import model
 
-        rows = []
-        for name in names:
-            m = model(name)
-            rows.append((name, f"{int(parameters.of_model(m).total):,}", str(m.layers + m.encoder_layers), str(m.hidden), m.architecture))  # fmt: skip
-        print_table(("model", "parameters", "layers", "width", "architecture"), rows)
+        models = [model(name) for name in names]
+        print_table(("model", "parameters", "layers", "width", "architecture"), map(_model_row, models))
     else:
         from planner.plan.shipped import accelerator
 
-        rows = []
-        for name in names:
-            a = accelerator(name)
-            peak = a.peak("bf16") or a.peak("fp16") or a.peak("fp32")
-            row = library.price(name)
-            price = units.show(row["usd_per_gpu_hour"], "USD/h") if row else "unknown"
-            rows.append((name, units.show(peak or float("nan"), "FLOP/s"), units.show(a.memory_bytes, "B"), units.show(a.memory_bandwidth_bytes_per_s, "B/s"), price, row["as_of"] if row else ""))  # fmt: skip
-        print_table(("accelerator", "dense 16-bit", "memory", "bandwidth", "price", "as of"), rows)
+        devices = [accelerator(name) for name in names]
+        print_table(("accelerator", "dense 16-bit", "memory", "bandwidth", "price", "as of"), map(_device_row, devices))
     return 0
+
+
+def _model_row(model: Model) -> tuple[str, ...]:
+    from planner.counting import parameters
+
+    total, layers = int(parameters.of_model(model).total), model.layers + model.encoder_layers
+    return model.name, f"{total:,}", str(layers), str(model.hidden), model.architecture
+
+
+def _device_row(device: Accelerator) -> tuple[str, ...]:
+    from planner import library, units
+
+    peak = device.peak("bf16") or device.peak("fp16") or device.peak("fp32")
+    price = library.price(device.name)
+    return (
+        device.name, units.show(peak or float("nan"), "FLOP/s"), units.show(device.memory_bytes, "B"),
+        units.show(device.memory_bandwidth_bytes_per_s, "B/s"),
+        units.show(price["usd_per_gpu_hour"], "USD/h") if price else "unknown", price["as_of"] if price else "",
+    )  # fmt: skip
 
 
 def _plan_row(name: str) -> tuple[str, str, str]:
@@ -207,9 +222,8 @@ def print_estimate(result: Estimate) -> None:
     """The verdict and every figure, as a table."""
     print(result.verdict)
     print()
-    rows = [
-        (f.section, f.label, f.text, f.band_text, f.kind) for f in result.figures.values() if f.value or "part" not in f.key
-    ]
+    shown = [figure for figure in result.figures.values() if figure.value or "part" not in figure.key]
+    rows = [(figure.section, figure.label, figure.text, figure.band_text, figure.kind) for figure in shown]
     print_table(("section", "figure", "value", "80 % band", "kind"), rows)
     print(f"\nkernel times: {result.kernel_source} ({result.machine.device.basis})")
 
@@ -252,22 +266,38 @@ def _add_validate(commands: Any) -> None:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from planner import units, validation
+    from planner import validation
 
     result = validation.validate(Path(options.runs) if options.runs else None)
     if options.json:
         print_json(result.json)
         return 0
-    rows = [(r["id"], r["source"], r["metric"], units.show(r["published"], validation.UNITS[r["metric"]]), units.show(r["predicted"], validation.UNITS[r["metric"]]), f"{r['error']:+.1%}") for r in result.rows if not r["skipped"] and r["metric"] != "fits"]  # fmt: skip
-    print_table(("run", "source", "metric", "published", "predicted", "error"), rows)
+    scored = [row for row in result.rows if not row["skipped"] and row["metric"] != "fits"]
+    print_table(("run", "source", "metric", "published", "predicted", "error"), map(_run_row, scored))
     print()
-    print_table(("source", "n", "mean |error|", "median |error|", "bias"), [(name, str(s["n"]), f"{s['mape']:.1%}", f"{s['median_abs_error']:.1%}", f"{s['bias']:+.1%}") for name, s in result.by_source.items()])  # fmt: skip
-    s = result.summary
-    print(f"\n{s['n']} step times: mean error {s['mape']:.1%}, median {s['median_abs_error']:.1%}, 90th percentile {s['p90_abs_error']:.1%}, bias {s['bias']:+.1%}, {s['within_band']:.0%} inside their band")  # fmt: skip
+    if result.summary["n"]:
+        header = ("source", "n", "mean |error|", "median |error|", "90th percentile", "bias", "inside band")
+        rows = [_score_row(name, score) for name, score in result.by_source.items()]
+        print_table(header, [*rows, _score_row("all", result.summary)])
+    else:
+        print("no step time to score")
     skipped = sum(1 for row in result.rows if row["skipped"])
     if skipped:
         print(f"{skipped} rows skipped; --json lists why", file=sys.stderr)
     return 0
+
+
+def _run_row(row: dict[str, Any]) -> tuple[str, ...]:
+    from planner import units
+    from planner.validation import UNITS
+
+    published, predicted = (units.show(row[key], UNITS[row["metric"]]) for key in ("published", "predicted"))
+    return row["id"], row["source"], row["metric"], published, predicted, f"{row['error']:+.1%}"
+
+
+def _score_row(name: str, score: dict[str, Any]) -> tuple[str, ...]:
+    sizes = (f"{score[key]:.1%}" for key in ("mape", "median_abs_error", "p90_abs_error"))
+    return name, str(score["n"]), *sizes, f"{score['bias']:+.1%}", f"{score['within_band']:.0%}"
 
 
 def _add_missing(commands: Any) -> None:
@@ -275,8 +305,9 @@ def _add_missing(commands: Any) -> None:
         ("verify", "train for real and compare with the prediction"),
         ("ladder", "train small decoders and measure their loss"),
     ):
-        parser = commands.add_parser(name, help=f"{what} (not there yet)")
-        parser.add_argument("rest", nargs=argparse.REMAINDER)
+        # No prefix characters: whatever options a call carries are taken as words, and the answer is the same.
+        parser = commands.add_parser(name, help=f"{what} (not there yet)", prefix_chars="\0", add_help=False)
+        parser.add_argument("rest", nargs="*")
         parser.set_defaults(run=_not_there, what=name)
 
 
@@ -286,7 +317,8 @@ def _not_there(options: argparse.Namespace) -> int:
 
 def _screenshots(options: argparse.Namespace) -> int:
     width, cross, height = options.size.lower().partition("x")
-    if not (cross and width.isdigit() and height.isdigit() and 200 <= int(width) <= 10000 and 200 <= int(height) <= 10000):
+    in_range = all(side.isdigit() and len(side) <= 5 and 200 <= int(side) <= 10_000 for side in (width, height))
+    if not (cross and in_range):
         raise InputError(f"--size {shorten(options.size)!r}: write it as WIDTHxHEIGHT in pixels, e.g. 1280x800")
     import importlib
 

@@ -27,7 +27,7 @@ class Section(BaseModel):
     def _read_quantity(cls, value: Any, info: ValidationInfo) -> Any:
         assert info.field_name
         field = cls.model_fields[info.field_name]
-        types = {field.annotation, *get_args(field.annotation)}
+        types = {field.annotation, *(type(one) if isinstance(one, int) else one for one in get_args(field.annotation))}
         if isinstance(value, str) and str not in types and types & {int, float}:
             if type(None) in types and value.strip().lower() in ("", "none", "auto"):
                 return None

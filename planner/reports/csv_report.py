@@ -13,8 +13,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from planner.estimate import Estimate
 from planner.plan.file import write_atomically
+from planner.plan.section import unit_of
 
 COLUMNS = ("section", "item", "value", "unit", "low", "high", "kind", "formula", "source")
 
@@ -22,13 +25,16 @@ COLUMNS = ("section", "item", "value", "unit", "low", "high", "kind", "formula",
 def write(estimates: Estimate | Sequence[Estimate], path: Path, *, wide: bool = False) -> None:
     """Write the report of one or several estimates atomically. Raises `InputError` when the path is not writable."""
     several = [estimates] if isinstance(estimates, Estimate) else list(estimates)
-    write_atomically(path, wide_text(several) if wide else "".join(long_text(one) for one in several))
+    write_atomically(path, wide_text(several) if wide else long_text(several))
 
 
-def long_text(estimate: Estimate) -> str:
-    """One row a figure: the plan's own fields first, as assumptions, then everything derived."""
-    rows = [[row[column] for column in COLUMNS] for row in rows_of(estimate)]
-    return table_text(COLUMNS, rows)
+def long_text(estimates: Sequence[Estimate]) -> str:
+    """One row a figure: the plan's own fields first, as assumptions, then everything derived. Of several estimates each
+    row begins with its plan's name."""
+    rows = [[one.plan.name, *row.values()] for one in estimates for row in rows_of(one)]
+    if len(estimates) == 1:
+        return table_text(COLUMNS, [row[1:] for row in rows])
+    return table_text(("plan", *COLUMNS), rows)
 
 
 def wide_text(estimates: Iterable[Estimate]) -> str:
@@ -45,14 +51,18 @@ def wide_text(estimates: Iterable[Estimate]) -> str:
 
 def rows_of(estimate: Estimate) -> list[dict[str, Any]]:
     """The long report's rows as dicts of `COLUMNS`."""
-    rows = [_row("plan", path, value, "", "assumed", "", "plan") for path, value in _leaves(estimate.plan.model_dump(mode="json"))]  # fmt: skip
+    plan = estimate.plan.model_dump(mode="json")
+    rows = [
+        _row("plan", path, value, _unit(estimate.plan, path), "assumed", "", "plan") for path, value in _leaves(plan)
+    ]
     for figure in estimate.figures.values():
         rows.append(
             _row(figure.section, figure.label, figure.value, figure.unit, figure.kind, figure.formula, figure.source,
                  figure.low, figure.high)
         )  # fmt: skip
     rows.append(_row("verdict", "Fits", estimate.fits, "", "estimated", "memory ≤ capacity", estimate.verdict))
-    rows.append(_row("verdict", "Kernel times", estimate.kernel_source, "", "estimated", "", estimate.machine.device.basis))
+    basis = estimate.machine.device.basis
+    rows.append(_row("verdict", "Kernel times", estimate.kernel_source, "", "estimated", "", basis))
     return rows
 
 
@@ -78,7 +88,15 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return repr(float(value))
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
+
+
+def _unit(plan: BaseModel, path: str) -> str:
+    """The unit that a plan's field is kept in."""
+    *parents, last = path.split(".")
+    for name in parents:
+        plan = getattr(plan, name)
+    return unit_of(type(plan), last)
 
 
 def _leaves(data: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

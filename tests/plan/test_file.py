@@ -207,13 +207,14 @@ def test_a_text_in_a_number_field_is_read_in_the_fields_unit() -> None:
         file.load("gpt2"),
         [
             ("recipe.tokens", "2T"), ("cluster.accelerator.memory_bytes", "80 GiB"), ("cluster.nodes", "64"),
-            ("cluster.fabric.bits_per_s_per_gpu", "400 Gb/s"), ("layout.dp", "auto"), ("prices.pue", "1.2"),
+            ("cluster.fabric.bits_per_s_per_gpu", "400 Gb/s"), ("layout.dp", "auto"), ("prices.pue", "1.2"), ("layout.zero_stage", "3"),
             ("prices.grid_kg_per_kwh", "400 g/kWh"),
         ],
     )  # fmt: skip
     assert plan.recipe.tokens == 2 * 10**12 and isinstance(plan.recipe.tokens, int)
     assert plan.cluster.accelerator.memory_bytes == 80 * 2**30
     assert plan.cluster.nodes == 64 and plan.layout.dp is None
+    assert plan.layout.zero_stage == 3
     assert plan.cluster.fabric.bits_per_s_per_gpu == 400e9
     assert plan.prices.grid_kg_per_kwh == pytest.approx(0.4)
 
