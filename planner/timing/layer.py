@@ -71,7 +71,8 @@ def products(w: Workload, device: Device, software: Software, direction: str) ->
     def time(n: Number, k: Number, m: Number = tokens, groups: Number = 1.0) -> Number:
         output = software.weight_gradient_bytes if direction == "weight_gradient" else None
         return kernels.matmul_s(
-            device, m, n, k, direction=direction, groups=groups, output_bytes=output, continuous=1.0
+            device, m, n, k, direction=direction, groups=groups, output_bytes=output,
+            cast_bytes=0.0 if direction == "weight_gradient" else software.cast_bytes, continuous=1.0,
         )
 
     kv_wide = 2 * np.maximum(w.kv_heads, w.tp) * w.head_dim

@@ -28,6 +28,8 @@ class Software:
     """1 where unfused attention runs each pass as its own kernel, 0 where scale, mask and softmax are one."""
     weight_gradient_bytes: Number
     """Read and written per element of a weight's gradient: 8 added to an fp32 sum inside the product, 2 written."""
+    cast_bytes: Number
+    """Bytes moved to cast one element of an activation to fp8: scale found before (delayed) or with it (current)."""
     attention_slowdown: Number
     """Time of the attention core in training over the same kernel measured alone."""
     elementwise_passes: Number
