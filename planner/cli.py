@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser(arguments).parse_args(arguments)
         return int(options.run(options) or 0)
     except TrainplanError as error:
         for line in str(error).splitlines():
@@ -61,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{shorten(message, 300)}; see: {self.prog} --help")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(prog="trainplan", description="Plan the training of a language model.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"trainplan {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         listing = commands.add_parser(kind, help=f"list the {kind} that are shipped, and your own")
         listing.set_defaults(run=_list, kind=kind)
     _add_estimate(commands)
-    _add_search(commands)
+    _add_search(commands, asked="search" in arguments[:1])
     _add_validate(commands)
     _add_missing(commands)
     from planner.profiling import command as profiling
@@ -250,7 +250,11 @@ def headless() -> int:
     return run(["estimate", DEFAULT_PLAN, "--report", "out"])
 
 
-def _add_search(commands: Any) -> None:
+def _add_search(commands: Any, *, asked: bool) -> None:
+    """Its options are known to its own room, which takes a tenth of an estimate to load: only who asks for it waits."""
+    if not asked:
+        commands.add_parser("search", help="every layout of a plan, ranked, with the Pareto front")
+        return
     from planner.search import command
 
     parser = command.add_parser(commands)

@@ -46,11 +46,18 @@ def paths(kind: str) -> dict[str, Path]:
 
 def read(kind: str, name: str) -> dict[str, Any]:
     """The JSON object of one thing. Raises `UnknownNameError` with the nearest known names, or `InputError`."""
-    known = paths(kind)
-    path = known.get(slug(name)) if len(name) <= 200 else None
+    path = _path(kind, slug(name)) if len(name) <= 200 else None
     if path is None:
-        raise UnknownNameError(_SINGULAR.get(kind, kind), name, (names(kind) if known else []))
+        raise UnknownNameError(_SINGULAR.get(kind, kind), name, names(kind))
     return read_json(path)
+
+
+def _path(kind: str, stem: str) -> Path | None:
+    """The file of a slug, without listing what is shipped where the user has nothing of the kind."""
+    if (user_folder() / kind).is_dir():
+        return paths(kind).get(stem)
+    path = SHIPPED / kind / f"{stem}.json"
+    return path if stem and path.is_file() else None
 
 
 def read_json(path: Path) -> dict[str, Any]:

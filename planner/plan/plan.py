@@ -23,8 +23,8 @@ class Plan(Section):
     model: Model = choice("Model", "The architecture, by shipped name or in full")
     recipe: Recipe = choice("Recipe", "How it is trained")
     cluster: Cluster = choice("Cluster", "On which machines")
-    layout: Layout = choice("Layout", "Laid out how", default=Layout())
-    prices: Prices = choice("Prices", "At which prices", default=Prices())
+    layout: Layout = choice("Layout", "Laid out how", default=Layout.model_construct())
+    prices: Prices = choice("Prices", "At which prices", default=Prices.model_construct())
     profile: str = words("Profile", "Name of a measured profile to use; blank: the best that is known for the accelerator", max_length=200, advanced=True)  # fmt: skip
 
     @field_validator("model", mode="before")

@@ -20,7 +20,10 @@ LARGEST_COUNT = 10**18
 class Section(BaseModel):
     """A frozen part of a plan. Numeric fields take a number or an engineer's text in the field's unit (`2T`, `80 GiB`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(),
+        defer_build=True,  # a part that is only validated inside a plan needs no validator of its own
+    )  # fmt: skip
 
     @field_validator("*", mode="before")
     @classmethod
