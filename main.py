@@ -29,7 +29,9 @@ def _app() -> int:
         return run(sys.argv[1:])
     from planner.cli import headless
 
-    print("No screen found (DISPLAY and WAYLAND_DISPLAY are empty): running the default plan headless.", file=sys.stderr)
+    print(
+        "No screen found (DISPLAY and WAYLAND_DISPLAY are empty): running the default plan headless.", file=sys.stderr
+    )
     return headless()
 
 

@@ -33,7 +33,8 @@ def report() -> tuple[list[Row], bool]:
     rows.append(_gpu())
     rows.append(_screen())
     rows.append(_folder())
-    rows.append(("profiles", f"{len(library.paths('accelerators'))} accelerators, {len(library.paths('models'))} models, {len(library.paths('plans'))} plans", ""))  # fmt: skip
+    shipped = ", ".join(f"{len(library.paths(kind))} {kind}" for kind in ("accelerators", "models", "plans"))
+    rows.append(("profiles", shipped, ""))
     measured = sorted(library.paths("measured"))
     rows.append(("measured profiles", ", ".join(measured) or "none", "" if measured else "python main.py profile"))
     return rows, all(not row[2] for row in [*rows[:3], *packages])
@@ -61,7 +62,9 @@ def _gpu() -> Row:
         import pynvml
 
         pynvml.nvmlInit()
-        names = [pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())]
+        names = [
+            pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())
+        ]
         driver = pynvml.nvmlSystemGetDriverVersion()
         pynvml.nvmlShutdown()
     except Exception:  # NVML raises its own kinds, one a platform; any of them means no usable NVIDIA GPU
@@ -70,9 +73,15 @@ def _gpu() -> Row:
 
 
 def _screen() -> Row:
-    if sys.platform.startswith("linux") and not any(os.environ.get(k) for k in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")):
+    if sys.platform.startswith("linux") and not any(
+        os.environ.get(k) for k in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    ):
         return "screen", "none", "set DISPLAY, or use the command line"
-    return "screen", os.environ.get("QT_QPA_PLATFORM") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY", "yes"), ""  # fmt: skip
+    return (
+        "screen",
+        os.environ.get("QT_QPA_PLATFORM") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY", "yes"),
+        "",
+    )
 
 
 def _folder() -> Row:

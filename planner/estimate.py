@@ -251,9 +251,9 @@ class Estimate:
         cluster = self.plan.cluster
         where = f"{cluster.gpus:,} × {cluster.accelerator.name}"
         memory_figure = self.figures["memory.total"]
-        fits = f"Fits on {where}" if self.fits else (
-            f"Does not fit on {where}: needs {memory_figure.text} of {units.show(cluster.accelerator.memory_bytes, 'B')} a GPU"
-        )  # fmt: skip
+        there = units.show(cluster.accelerator.memory_bytes, "B")
+        too_large = f"Does not fit on {where}: needs {memory_figure.text} of {there} a GPU"
+        fits = f"Fits on {where}" if self.fits else too_large
         time_figure, cost = self.figures["time.training"], self.figures["money.total"]
         dollars = "price unknown" if math.isnan(cost.value) else f"{cost.text} ({cost.band_text})"
         return f"{fits}; {time_figure.text}, {dollars}, limited by {self.limiter}"
@@ -269,10 +269,12 @@ class Estimate:
         o = self.outcome
         headline = {name: f"{key}" for name, key in _JSON_BANDS.items()}
         data = {
-            "plan": self.plan.name, "parameters": int(o.parameters.total), "active_parameters": int(o.parameters.active),
+            "plan": self.plan.name,
+            "parameters": int(o.parameters.total), "active_parameters": int(o.parameters.active),
             "model_flops": float(o.model_flops), "model_flops_causal": float(o.flops.step_causal * o.steps),
             "hardware_flops": float(o.hardware_flops), "step_time_s": float(o.step.total),
-            "tokens_per_s": float(o.tokens_per_s), "tokens_per_s_per_gpu": float(o.tokens_per_s / self.plan.cluster.gpus),
+            "tokens_per_s": float(o.tokens_per_s),
+            "tokens_per_s_per_gpu": float(o.tokens_per_s / self.plan.cluster.gpus),
             "flops_per_s_per_gpu": float(o.flops_per_s_per_gpu), "mfu": float(o.mfu), "mfu_causal": float(o.mfu_causal),
             "hfu": float(o.hfu), "step_time_parts_s": _fields(o.step), "memory_bytes": _fields(o.memory),
             "fits": self.fits, "steps": float(o.steps), "productive_time_s": float(o.productive_s),
@@ -327,9 +329,9 @@ def _too_large(plan: Plan, outcome: Outcome) -> Problem:
 
 
 def _not_validated(outcome: Outcome) -> Problem:
+    share = f"the GPUs would work at {float(outcome.mfu):.1%} of their peak"
     return Problem(
-        "layout", "warning",
-        f"the GPUs would work at {float(outcome.mfu):.1%} of their peak; published runs of such layouts scatter widely, so the times are rough",
+        "layout", "warning", f"{share}; published runs of such layouts scatter widely, so the times are rough",
         "fewer GPUs, a larger batch or less splitting would use them better",
     )  # fmt: skip
 
@@ -370,17 +372,35 @@ def _figures(plan: Plan, w: Workload, o: Outcome, factors: tuple[float, float]) 
     add("work.parameters", "Parameters", o.parameters.total, "parameters")
     if plan.model.is_mixture:
         add("work.active_parameters", "Active parameters", o.parameters.active, "parameters")
-    for name, label in (("embedding", "Embedding"), ("attention", "Attention"), ("feed_forward", "Feed-forward"),
-                        ("experts", "Experts"), ("router", "Router"), ("norms", "Norms"), ("head", "Head")):  # fmt: skip
+    for name, label in (
+        ("embedding", "Embedding"),
+        ("attention", "Attention"),
+        ("feed_forward", "Feed-forward"),
+        ("experts", "Experts"),
+        ("router", "Router"),
+        ("norms", "Norms"),
+        ("head", "Head"),
+    ):
         add(f"work.parameters.{name}", label, getattr(o.parameters, name), "parameters")
     add("work.model_flops", "Model FLOPs (full attention)", o.model_flops, "FLOP")
-    add("work.model_flops_causal", "Model FLOPs (causal attention)", whole_training(o.flops.step_causal, o.steps), "FLOP")
+    add(
+        "work.model_flops_causal",
+        "Model FLOPs (causal attention)",
+        whole_training(o.flops.step_causal, o.steps),
+        "FLOP",
+    )
     add("work.hardware_flops", "Hardware FLOPs", o.hardware_flops, "FLOP")
     add("work.rule_of_thumb", "6·N·D", flops.rule_of_thumb_flops(o.parameters.active, w.tokens), "FLOP")
     add("work.steps", "Optimizer steps", o.steps, "")
     add("memory.total", "Memory of the fullest GPU", o.memory.total, "B", "memory")
     for name, label in _MEMORY.items():
-        add(f"memory.{name}", label, getattr(o.memory, name), "B", "memory" if name in ("activations", "overhead") else "")
+        add(
+            f"memory.{name}",
+            label,
+            getattr(o.memory, name),
+            "B",
+            "memory" if name in ("activations", "overhead") else "",
+        )
     add("time.step", "Step time", o.step.total, "s", "time")
     for name, label in _TIME.items():
         add(f"time.part.{name}", label, getattr(o.step, name), "s")
@@ -397,7 +417,14 @@ def _figures(plan: Plan, w: Workload, o: Outcome, factors: tuple[float, float]) 
     add("money.total", "Cost", o.total_usd, "USD", "time")
     for name, label in _MONEY.items():
         spread = "" if name == "staff_usd" else "time"
-        add(f"money.{name.removesuffix('_usd')}", label, getattr(o, name), "USD", spread, "assumed" if name == "staff_usd" else "estimated")  # fmt: skip
+        add(
+            f"money.{name.removesuffix('_usd')}",
+            label,
+            getattr(o, name),
+            "USD",
+            spread,
+            "assumed" if name == "staff_usd" else "estimated",
+        )
     add("energy.power", "Mean board power", o.power_w, "W", kind="assumed")
     add("energy.energy", "Energy", o.energy_kwh, "kWh", "time")
     add("energy.co2e", "CO2e", o.co2e_kg, "kg", "time")
@@ -415,7 +442,9 @@ def _interval(value: float, spread: str, factors: tuple[float, float]) -> tuple[
     return None, None
 
 
-def _figure(key: str, label: str, value: Any, unit: str, interval: tuple[float | None, float | None], kind: Kind) -> Figure:
+def _figure(
+    key: str, label: str, value: Any, unit: str, interval: tuple[float | None, float | None], kind: Kind
+) -> Figure:
     node = value.node if isinstance(value, Traced) else None
     expression = node.expression if node else ""
     return Figure(key, label, float(value), unit, *interval, kind, expression, node.source if node else "", node)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from planner.formula import Number, formula
 
 
-@formula("GPUs·wall/3600", unit="GPU-hours", source="every accelerator of the job is paid for as long as the job holds it")
+@formula(
+    "GPUs·wall/3600", unit="GPU-hours", source="every accelerator of the job is paid for as long as the job holds it"
+)
 def gpu_hours(gpus: Number, wall_s: Number) -> Number:
     """Accelerator-hours of a job."""
     return gpus * wall_s / 3600
@@ -29,7 +31,11 @@ def exploration_usd(accelerators: Number, network: Number, share: Number) -> Num
     return (accelerators + network) * share
 
 
-@formula("(checkpoints·bytes + data)·price·months", unit="USD", source="checkpoints kept and training data, stored for the length of the run")  # fmt: skip
+@formula(
+    "(checkpoints·bytes + data)·price·months",
+    unit="USD",
+    source="checkpoints kept and training data, stored for the length of the run",
+)
 def storage_usd(
     checkpoint_bytes: Number, checkpoints: Number, data_bytes: Number, usd_per_tb_month: Number, wall_s: Number
 ) -> Number:

@@ -22,7 +22,11 @@ def matmul_flops(tokens: Number, parameters: Number) -> Number:
     return 2 * tokens * parameters
 
 
-@formula("4·q·k·a·d", unit="FLOP", source="scores and weighted values, 2·s·s·d multiply-adds a head; PaLM (arXiv 2204.02311) appendix B")  # fmt: skip
+@formula(
+    "4·q·k·a·d",
+    unit="FLOP",
+    source="scores and weighted values, 2·s·s·d multiply-adds a head; PaLM (arXiv 2204.02311) appendix B",
+)
 def attention_core_flops(queries: Number, keys: Number, heads: Number, head_dim: Number) -> Number:
     """Forward FLOPs of one sequence's scores and weighted values over all heads, every score counted."""
     return 4 * queries * keys * heads * head_dim
@@ -40,13 +44,19 @@ def rule_of_thumb_flops(parameters: Number, tokens: Number) -> Number:
     return 6 * parameters * tokens
 
 
-@formula("S·(matmul + core + head)·3", unit="FLOP", source="backward costs twice forward: a gradient for the inputs and one for the weights")  # fmt: skip
+@formula(
+    "S·(matmul + core + head)·3",
+    unit="FLOP",
+    source="backward costs twice forward: a gradient for the inputs and one for the weights",
+)
 def training_flops(sequences: Number, matmul: Number, core: Number, head: Number) -> Number:
     """Forward and backward FLOPs of `sequences` sequences, from one sequence's forward parts."""
     return sequences * (matmul + core + head) * 3
 
 
-@formula("S·(full·(matmul + core) + selective·core)·r", unit="FLOP", source="Korthikanti 2022 (arXiv 2205.05198) appendix A")  # fmt: skip
+@formula(
+    "S·(full·(matmul + core) + selective·core)·r", unit="FLOP", source="Korthikanti 2022 (arXiv 2205.05198) appendix A"
+)
 def recompute_flops(
     sequences: Number, matmul: Number, core: Number, full: Number, selective: Number, share: Number
 ) -> Number:
@@ -101,7 +111,9 @@ def count(w: Workload) -> Flops:
     )  # fmt: skip
 
 
-@formula("model + recomputed", unit="FLOP", source="PaLM (arXiv 2204.02311) appendix B: hardware FLOPs count recomputation")  # fmt: skip
+@formula(
+    "model + recomputed", unit="FLOP", source="PaLM (arXiv 2204.02311) appendix B: hardware FLOPs count recomputation"
+)
 def hardware_flops(model: Number, recomputed: Number) -> Number:
     """What the hardware really computes."""
     return model + recomputed

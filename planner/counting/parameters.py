@@ -43,7 +43,7 @@ def embedding_parameters(vocabulary: Number, hidden: Number) -> Number:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Parameters by part. `total` holds every expert, `active` those a token passes; neither counts a tied head twice."""
+    """Parameters by part. `total` holds every expert, `active` those a token passes; a tied head counts once."""
 
     embedding: Number
     """Token, position and token-type embeddings, with their norm and relative-position tables."""
@@ -63,7 +63,11 @@ class Parameters:
     """One expert of one layer."""
 
 
-@formula("embedding + attention + feed-forward + experts + router + norms + head", unit="parameters", source="sum of the parts")  # fmt: skip
+@formula(
+    "embedding + attention + feed-forward + experts + router + norms + head",
+    unit="parameters",
+    source="sum of the parts",
+)
 def total_parameters(
     embedding: Number, attention: Number, feed_forward: Number, experts: Number, router: Number, norms: Number,
     head: Number,
@@ -72,7 +76,9 @@ def total_parameters(
     return embedding + attention + feed_forward + experts + router + norms + head
 
 
-@formula("total − experts·(1 − active/E)", unit="parameters", source="routed experts that a token does not pass left out")
+@formula(
+    "total − experts·(1 − active/E)", unit="parameters", source="routed experts that a token does not pass left out"
+)
 def active_parameters(total: Number, experts: Number, active_share: Number) -> Number:
     """Parameters that one token passes, embeddings included."""
     return total - experts * (1 - active_share)

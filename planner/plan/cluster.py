@@ -28,14 +28,24 @@ class Accelerator(Section):
     name: str = words("Accelerator", "Name of the device", max_length=100)
     vendor: str = words("Vendor", "Maker", max_length=100, advanced=True)
     architecture: str = words("Architecture", "Chip generation", max_length=100, advanced=True)
-    kind: Literal["gpu", "tpu", "cpu", "other"] = choice("Kind", "GPUs have layouts; others are counted and costed", default="gpu", advanced=True)  # fmt: skip
+    kind: Literal["gpu", "tpu", "cpu", "other"] = choice(
+        "Kind", "GPUs have layouts; others are counted and costed", default="gpu", advanced=True
+    )
     memory_bytes: float = quantity("Memory", "Device memory", "B", gt=0, le=1e16)
-    memory_bandwidth_bytes_per_s: float = quantity("Memory bandwidth", "Peak of the device memory", "B/s", gt=0, le=1e17)
+    memory_bandwidth_bytes_per_s: float = quantity(
+        "Memory bandwidth", "Peak of the device memory", "B/s", gt=0, le=1e17
+    )
     peak_flops: PeakFlops = choice("Peak rates", "Dense peaks by number format")
-    multiprocessors: int | None = quantity("Multiprocessors", "Streaming multiprocessors (waves of tiles)", default=None, ge=1, le=10**6, advanced=True)  # fmt: skip
+    multiprocessors: int | None = quantity(
+        "Multiprocessors", "Streaming multiprocessors (waves of tiles)", default=None, ge=1, le=10**6, advanced=True
+    )
     link: str = words("Scale-up link", "Name of the link inside a node", max_length=100)
-    link_bytes_per_s: float | None = quantity("Scale-up bandwidth", "Per GPU and direction", "B/s", default=None, gt=0, le=1e16)  # fmt: skip
-    link_domain: int = quantity("Scale-up domain", "GPUs joined by the scale-up link", "GPUs", default=1, ge=1, le=100_000)
+    link_bytes_per_s: float | None = quantity(
+        "Scale-up bandwidth", "Per GPU and direction", "B/s", default=None, gt=0, le=1e16
+    )
+    link_domain: int = quantity(
+        "Scale-up domain", "GPUs joined by the scale-up link", "GPUs", default=1, ge=1, le=100_000
+    )
     tdp_w: float | None = quantity("Power limit", "Board power", "W", default=None, gt=0, le=1e6)
     source: str = words("Source", "Where the figures are from", advanced=True)
     as_of: str = words("As of", "Date of the source", max_length=60, advanced=True)
@@ -55,10 +65,18 @@ class Fabric(Section):
     """The network between nodes."""
 
     name: str = words("Fabric", "Name of the network", max_length=100)
-    bits_per_s_per_gpu: float = quantity("Bandwidth a GPU", "Network bandwidth per GPU and direction", "bit/s", gt=0, le=1e15)
-    latency_s: float = quantity("Latency", "One message's start-up time across the network", "s", default=5e-6, ge=0, le=10)
-    efficiency: float = quantity("Achievable share", "Share of the line rate that large messages reach", "fraction", default=0.85, gt=0, le=1)  # fmt: skip
-    price_share: float = quantity("Price share", "Premium of the network on the price of a GPU-hour", "fraction", default=0.0, ge=0, le=10)  # fmt: skip
+    bits_per_s_per_gpu: float = quantity(
+        "Bandwidth a GPU", "Network bandwidth per GPU and direction", "bit/s", gt=0, le=1e15
+    )
+    latency_s: float = quantity(
+        "Latency", "One message's start-up time across the network", "s", default=5e-6, ge=0, le=10
+    )
+    efficiency: float = quantity(
+        "Achievable share", "Share of the line rate that large messages reach", "fraction", default=0.85, gt=0, le=1
+    )
+    price_share: float = quantity(
+        "Price share", "Premium of the network on the price of a GPU-hour", "fraction", default=0.0, ge=0, le=10
+    )
     source: str = words("Source", "Where the figures are from", advanced=True)
     as_of: str = words("As of", "Date of the source", max_length=60, advanced=True)
     confidence: Confidence = choice("Confidence", "Seen in the source, or recalled", default="assumed", advanced=True)
@@ -72,11 +90,23 @@ class Cluster(Section):
     nodes: int = quantity("Nodes", "Nodes of the cluster", default=1, ge=1, le=1_000_000)
     fabric: Fabric = choice("Fabric", "The network between nodes, by name or in full")
     failures_per_node_day: float = quantity(
-        "Failures", "Unexpected interruptions a node and day; Llama 3 405B: 419 in 54 days on 2,048 nodes = 0.0038 (arXiv 2407.21783, table 5)",
+        "Failures",
+        "Unexpected interruptions a node and day; Llama 3 405B: 419 in 54 days on 2,048 nodes = 0.0038 "
+        "(arXiv 2407.21783, table 5)",
         "1/day", default=419 / 54 / 2048, ge=0, le=1000, advanced=True,
     )  # fmt: skip
-    restart_s: float = quantity("Restart time", "From a failure to the first new step", "s", default=600.0, ge=0, le=1e7, advanced=True)  # fmt: skip
-    checkpoint_s: float = quantity("Checkpoint time", "Training stands still while one checkpoint is written", "s", default=30.0, ge=0, le=1e6, advanced=True)  # fmt: skip
+    restart_s: float = quantity(
+        "Restart time", "From a failure to the first new step", "s", default=600.0, ge=0, le=1e7, advanced=True
+    )
+    checkpoint_s: float = quantity(
+        "Checkpoint time",
+        "Training stands still while one checkpoint is written",
+        "s",
+        default=30.0,
+        ge=0,
+        le=1e6,
+        advanced=True,
+    )
     other_losses: float = quantity(
         "Other losses", "Share of wall time lost to stragglers, evaluations, loss spikes and slow phases", "fraction",
         default=0.05, ge=0, le=0.99, advanced=True,

@@ -115,24 +115,25 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises `InputError` that names the path when it cannot be written; the old file is then untouched.
     """
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = ""
+    temporary: Path | None = None
     try:
         target = Path(os.path.realpath(path))
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".tmp", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".tmp", dir=target.parent)
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as stream:
             stream.write(raw)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
         if target.is_dir():
             raise IsADirectoryError(21, "is a folder")
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(13, "is read-only")
-        os.replace(temporary, target)
+        temporary.replace(target)
     except (OSError, ValueError) as error:
-        if temporary:
+        if temporary is not None:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{shorten(path, 200)}: cannot be written ({reason}); choose another place") from None
 

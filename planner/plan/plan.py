@@ -25,7 +25,12 @@ class Plan(Section):
     cluster: Cluster = choice("Cluster", "On which machines")
     layout: Layout = choice("Layout", "Laid out how", default=Layout.model_construct())
     prices: Prices = choice("Prices", "At which prices", default=Prices.model_construct())
-    profile: str = words("Profile", "Name of a measured profile to use; blank: the best that is known for the accelerator", max_length=200, advanced=True)  # fmt: skip
+    profile: str = words(
+        "Profile",
+        "Name of a measured profile to use; blank: the best that is known for the accelerator",
+        max_length=200,
+        advanced=True,
+    )
 
     @field_validator("model", mode="before")
     @classmethod

@@ -19,12 +19,24 @@ class Recipe(Section):
     global_batch: int = quantity("Global batch", "Sequences in one optimizer step [B]", "sequences", ge=1, le=10**9)
     precision: Precision = choice("Precision", "Number format of the matrix products", default="bf16")
     optimizer: Optimizer = choice("Optimizer", "Decides the states kept for each parameter", default="adamw")
-    master_weights: bool = choice("fp32 master weights", "Keep a 4-byte copy of the weights (mixed precision)", default=True, advanced=True)  # fmt: skip
-    gradient_bytes: int = quantity("Gradient bytes", "Bytes a gradient is accumulated in: 4, or 2", "B", default=4, ge=1, le=8, advanced=True)  # fmt: skip
-    attention: Attention = choice("Attention kernel", "Fused (FlashAttention) or written out as separate kernels", default="flash", advanced=True)  # fmt: skip
+    master_weights: bool = choice(
+        "fp32 master weights", "Keep a 4-byte copy of the weights (mixed precision)", default=True, advanced=True
+    )
+    gradient_bytes: int = quantity(
+        "Gradient bytes", "Bytes a gradient is accumulated in: 4, or 2", "B", default=4, ge=1, le=8, advanced=True
+    )
+    attention: Attention = choice(
+        "Attention kernel", "Fused (FlashAttention) or written out as separate kernels", default="flash", advanced=True
+    )
     causal: bool = choice("Causal mask", "Each token attends to the earlier ones only", default=True, advanced=True)
     dropout: bool = choice("Dropout", "Dropout is on (its masks are kept for backward)", default=False, advanced=True)
-    framework: str = words("Software", "Software generation, a name of the shipped table", default="megatron-core", max_length=60, advanced=True)  # fmt: skip
+    framework: str = words(
+        "Software",
+        "Software generation, a name of the shipped table",
+        default="megatron-core",
+        max_length=60,
+        advanced=True,
+    )
 
     @property
     def batch_tokens(self) -> int:

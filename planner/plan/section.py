@@ -18,7 +18,7 @@ LARGEST_COUNT = 10**18
 
 
 class Section(BaseModel):
-    """A frozen part of a plan. Numeric fields take a number or an engineer's text in the field's unit (`2T`, `80 GiB`)."""
+    """A frozen part of a plan. Numeric fields take a number or an engineer's text in their unit (`2T`, `80 GiB`)."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(),

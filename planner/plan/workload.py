@@ -132,7 +132,8 @@ def of_model(model: Model) -> Workload:
         "token_types": model.token_types, "relative_buckets": model.relative_buckets, "qkv_bias": model.qkv_bias,
         "output_bias": model.output_bias, "ffn_bias": model.ffn_bias, "experts": model.experts,
         "experts_per_token": model.experts_per_token, "expert_ffn": model.expert_ffn or model.ffn,
-        "shared_experts": model.shared_experts, "dense_layers": model.dense_layers if model.is_mixture else model.layers,
+        "shared_experts": model.shared_experts,
+        "dense_layers": model.dense_layers if model.is_mixture else model.layers,
     }  # fmt: skip
     return Workload(**{name: _leaf(name, value) for name, value in numbers.items()})
 

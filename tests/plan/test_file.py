@@ -207,7 +207,8 @@ def test_a_text_in_a_number_field_is_read_in_the_fields_unit() -> None:
         file.load("gpt2"),
         [
             ("recipe.tokens", "2T"), ("cluster.accelerator.memory_bytes", "80 GiB"), ("cluster.nodes", "64"),
-            ("cluster.fabric.bits_per_s_per_gpu", "400 Gb/s"), ("layout.dp", "auto"), ("prices.pue", "1.2"), ("layout.zero_stage", "3"),
+            ("cluster.fabric.bits_per_s_per_gpu", "400 Gb/s"), ("layout.dp", "auto"), ("prices.pue", "1.2"),
+            ("layout.zero_stage", "3"),
             ("prices.grid_kg_per_kwh", "400 g/kWh"),
         ],
     )  # fmt: skip
