@@ -2,8 +2,7 @@
 
     python benchmarks/fit_runs.py [--data ../shared/data] [--write] [--leave-out SOURCE …]
 
-One set of constants a generation, bounded by physics; none a model, a source or a row. Sources count equally within a
-generation, errors are logarithmic and robust. Prints the table of errors before and after.
+One set of constants a generation, bounded by physics; none a model, a source or a row. A source counts with the root of its size; errors are logarithmic and robust. Prints the table of errors before and after.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from planner.validation.table import Runs
 BOUNDS = {
     "matmul_slowdown": (0.95, 1.5),
     "cast_bytes": (2.0, 10.0),
-    "attention_slowdown": (0.7, 1.6),
+    "attention_slowdown": (0.7, 2.2),
     "elementwise_passes": (0.4, 4.0),
     "host_s_per_layer": (2e-5, 4e-3),
     "host_s_per_collective": (5e-6, 1e-3),
@@ -37,7 +36,8 @@ BOUNDS = {
     "data_overlap": (0.0, 1.0),
     "gather_efficiency": (0.1, 1.0),
     "gather_overlap": (0.0, 1.0),
-    "tensor_overlap": (0.0, 0.7),
+    "tensor_overlap": (0.0, 0.95),
+    "pipeline_overlap": (0.0, 1.0),
     "expert_overlap": (0.0, 0.9),
     "expert_imbalance": (1.0, 1.6),
 }
@@ -87,7 +87,7 @@ class Generation:
         return np.broadcast_to(np.asarray(times.total), self.published.shape)
 
     def weights(self, without: tuple[str, ...]) -> np.ndarray:
-        """Every source counts once (by the root of its size a little more), rows nobody should run not at all."""
+        """A source counts with the root of its size, rows nobody should run not at all."""
         use = self.usable & (self.mfu >= LOWEST_MFU) & ~np.isin(self.sources, without)
         known = self.e.device_sources != "specification"
         if (use & known).any():
@@ -96,7 +96,7 @@ class Generation:
         weights = np.zeros(len(self.sources))
         for source in np.unique(self.sources[use]):
             rows = use & (self.sources == source)
-            weights[rows] = quality[rows] / rows.sum() * min(rows.sum(), 30) ** 0.5
+            weights[rows] = quality[rows] / rows.sum() * rows.sum() ** 0.5
         return weights
 
 

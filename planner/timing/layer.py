@@ -46,13 +46,14 @@ def waits_for_host(host_s: Number, kernels_s: Number) -> Number:
     return np.maximum(0.0, host_s - kernels_s)
 
 
-@formula("T·bytes·passes·(10·h/t_s + (2·(a + k)·d + (n + 1)·f)/t)", unit="B", source="reads and writes of two norms (4 h), two residuals (6 h), rotary ((a + k)·d in and out), the activation (n·f)")  # fmt: skip
+@formula("T·bytes·passes·((10 + 4·E_k)·h/t_s + (2·(a + k)·d + n·f)/t)", unit="B", source="reads and writes of two norms (4 h), two residuals (6 h), the experts' permutation there and back (4 h an expert), rotary ((a + k)·d in and out), the activation (n·f)")  # fmt: skip
 def streamed_bytes(
     tokens: Number, hidden: Number, heads: Number, kv_heads: Number, head_dim: Number, ffn: Number, matrices: Number,
-    tp: Number, stream_shards: Number, element_bytes: Number, passes: Number,
+    tp: Number, stream_shards: Number, element_bytes: Number, passes: Number, routed: Number = 0.0,
 ) -> Number:  # fmt: skip
-    """Bytes that a layer's streaming kernels move in forward; backward moves about twice that."""
-    stream = 10 * hidden / stream_shards
+    """Bytes that a layer's streaming kernels move in forward; backward moves about twice that. `routed`: experts that a
+    token is sent to."""
+    stream = (10 + 4 * routed) * hidden / stream_shards
     return tokens * element_bytes * passes * (stream + (2 * (heads + kv_heads) * head_dim + matrices * ffn) / tp)
 
 
@@ -115,7 +116,7 @@ def count(w: Workload, device: Device, network: Network, software: Software) -> 
     ffn = np.where(w.experts > 0, w.expert_ffn * (w.experts_per_token + w.shared_experts), w.ffn)[()]
     moved = streamed_bytes(
         tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, ffn, w.ffn_matrices, w.tp, stream_shards,
-        w.activation_bytes, software.elementwise_passes,
+        w.activation_bytes, software.elementwise_passes, w.experts_per_token,
     )  # fmt: skip
     core_forward = attention(w, device, software, "forward")
     forward = products(w, device, software, "forward") + core_forward + kernels.memory_bound_s(device, moved)

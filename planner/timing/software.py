@@ -56,6 +56,8 @@ class Software:
     """Share of a layer's compute that hides the next layer's gathered weights (ZeRO-3)."""
     tensor_overlap: Number
     """Share of the tensor-parallel collectives hidden behind the products."""
+    pipeline_overlap: Number
+    """Share of the messages between stages hidden, in the interleaved schedule."""
     expert_overlap: Number
     """Share of the experts' all-to-all hidden."""
     expert_imbalance: Number

@@ -136,7 +136,8 @@ def _pipeline(w: Workload, network: Network, software: Software) -> Number:
     buffer = buffer / np.where(w.sequence_parallel > 0, w.tp, 1.0)
     crosses = w.tp * w.cp * w.dp >= w.gpus_per_node
     once = collectives.send_s(network, buffer, crosses) + software.host_s_per_collective
-    return np.where(w.pp > 1, 2 * once * w.virtual_stages, 0.0)[()]
+    shows = np.where(w.virtual_stages > 1, 1 - software.pipeline_overlap, 1.0)
+    return np.where(w.pp > 1, 2 * once * w.virtual_stages * shows, 0.0)[()]
 
 
 def _gradients(

@@ -255,7 +255,9 @@ def _workload(runs: Runs, defaults: list[dict[str, Any]], say: Callable[..., Non
     batch = np.where(np.isnan(batch), np.where(np.isnan(micro), 1.0, micro) * dp * accumulation, batch)
     say(np.isnan(micro), "micro_batch")
     has_accumulation = ~np.isnan(runs.numbers["grad_accum"])
-    micro = np.where(np.isnan(micro), np.where(has_accumulation, np.maximum(1.0, np.floor(batch / (dp * accumulation))), 1.0), micro)
+    at_once = number("zero_stage", default("zero_stage")) >= 3  # sharded weights: a rank's batch goes in one piece
+    pieces = np.where(has_accumulation, accumulation, np.where(at_once, 1.0, batch / dp))
+    micro = np.where(np.isnan(micro), np.maximum(1.0, np.floor(batch / (dp * pieces))), micro)
     # A framework whose batch setting is per rank cuts it into as many micro-batches as there are stages.
     split = (default("local_batch_is_split") > 0) & (pp > 1)
     micro = np.where(split, np.maximum(1.0, micro / pp), micro)
