@@ -15,6 +15,7 @@ from planner.costing.rates import Rates
 from planner.errors import TrainplanError
 from planner.estimate import Estimate, Outcome, compute, estimate
 from planner.formula import Array
+from planner.plan.cluster import Cluster
 from planner.plan.file import load
 from planner.timing import band
 from planner.validation import table
@@ -78,12 +79,15 @@ def predict(expressed: Expressed) -> Outcome:
     """Every row's outcome, in one pass."""
     count = len(expressed.runs)
     nan = np.full(count, np.nan)
+    reliability = {
+        name: float(Cluster.model_fields[name].default)
+        for name in ("failures_per_node_day", "restart_s", "checkpoint_s", "other_losses")
+    }  # fmt: skip
     one = expressed.of_device
     rates = Rates(
         nodes=np.maximum(1.0, np.ceil(np.asarray(expressed.workload.gpus) / np.asarray(expressed.workload.gpus_per_node))),
         memory_bytes=one(lambda a: a.memory_bytes), peak_flops=np.asarray(expressed.machine.device.peak_flops),
-        tdp_w=one(lambda a: a.tdp_w or np.nan), failures_per_node_day=419 / 54 / 2048, restart_s=600.0,
-        checkpoint_s=30.0, other_losses=0.05, usd_per_gpu_hour=nan, network_premium=0.0, exploration=0.0,
+        tdp_w=one(lambda a: a.tdp_w or np.nan), usd_per_gpu_hour=nan, **reliability, network_premium=0.0, exploration=0.0,
         storage_usd_per_tb_month=0.0, checkpoints_kept=0.0, data_bytes_per_token=0.0, staff_usd=0.0, power_share=nan,
         server_overhead=0.0, pue=1.1, kg_per_kwh=0.385,
     )  # fmt: skip
