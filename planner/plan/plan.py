@@ -9,7 +9,9 @@ from pydantic import field_validator
 from planner.errors import UnknownNameError, shorten
 from planner.plan.cluster import Cluster
 from planner.plan.layout import Layout
+from planner.plan.lifetime import Lifetime
 from planner.plan.model import Model
+from planner.plan.post_training import PostTraining
 from planner.plan.prices import Prices
 from planner.plan.recipe import Recipe
 from planner.plan.section import Section, choice, read_by_name, words
@@ -31,11 +33,20 @@ class Plan(Section):
         max_length=200,
         advanced=True,
     )
+    lifetime: Lifetime | None = choice("Lifetime", "What it serves once it is trained", default=None, advanced=True)
+    post_training: PostTraining | None = choice(
+        "Post-training", "What follows pre-training, by name or in full", default=None, advanced=True
+    )
 
     @field_validator("model", mode="before")
     @classmethod
     def _model_by_name(cls, value: Any) -> Any:
         return read_by_name("models", value)
+
+    @field_validator("post_training", mode="before")
+    @classmethod
+    def _post_training_by_name(cls, value: Any) -> Any:
+        return read_by_name("post_training", value)
 
     @property
     def dp(self) -> int:
@@ -54,6 +65,8 @@ def set_path(data: dict[str, Any], path: str, value: Any) -> None:
     """Set a field of a plan's nested dict by its dotted path. Raises `InputError` naming a field that is not there."""
     *parents, last = path.split(".")
     for depth, key in enumerate(parents):
+        if depth == 0 and data.get(key) is None and key in _OPTIONAL:
+            data[key] = _OPTIONAL[key]().model_dump()
         if not isinstance(data.get(key), dict):
             where = ".".join(parents[:depth]) or "a plan"
             raise UnknownNameError(f"field of {shorten(where)}", key, data)
@@ -61,3 +74,7 @@ def set_path(data: dict[str, Any], path: str, value: Any) -> None:
     if last not in data:
         raise UnknownNameError(f"field of {shorten('.'.join(parents)) or 'a plan'}", last, data)
     data[last] = value
+
+
+_OPTIONAL: dict[str, type[Section]] = {"lifetime": Lifetime, "post_training": PostTraining}
+"""Sections that a plan may lack: setting one of their fields begins them with their defaults."""
