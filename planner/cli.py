@@ -74,9 +74,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_missing(commands)
     from planner.profiling import command as profiling
     from planner.quality import command as quality
+    from planner.quality import lifetime_command as lifetime
 
     profiling.add_parser(commands)
     quality.add_parsers(commands)
+    lifetime.add_parsers(commands, add_plan_arguments, plan_of)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
     shots.add_argument("folder", metavar="DIR")
     shots.add_argument("--theme", choices=("light", "dark"), default="light")

@@ -1,0 +1,134 @@
+"""Training and serving in dollars against the size, all sizes with the plan's own loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from planner.charts import style
+from planner.charts.labels import Label, place
+from planner.charts.style import Table, Theme
+from planner.quality.lifetime import Choice, Life
+from planner.units import show
+
+TITLE = "Cost over the life, by size"
+_HEADROOM = 3.0
+"""Sizes are drawn as far as they cost this many times the cheapest."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Points of equal loss from small to large; dollars. `marked`: the best, the plan, the compute-optimal."""
+
+    plan: str = ""
+    served_tokens: float = 0.0
+    parameters: tuple[float, ...] = ()
+    tokens: tuple[float, ...] = ()
+    training_usd: tuple[float, ...] = ()
+    serving_usd: tuple[float, ...] = ()
+    marked: tuple[Choice, ...] = ()
+
+    @classmethod
+    def of_life(cls, found: Life) -> Data:
+        """From a plan's life. Empty where a price is unknown."""
+        if not math.isfinite(found.plan.total_usd):
+            return cls()
+        least = min(choice.total_usd for choice in found.curve)
+        kept = [choice for choice in found.curve if choice.total_usd <= _HEADROOM * least]
+        return cls(
+            found.estimate.plan.name, found.life.served_tokens,
+            tuple(choice.parameters for choice in kept), tuple(choice.tokens for choice in kept),
+            tuple(choice.training_usd for choice in kept), tuple(choice.serving_usd for choice in kept),
+            (found.best, found.plan, found.compute_optimal),
+        )  # fmt: skip
+
+    @property
+    def total_usd(self) -> tuple[float, ...]:
+        """Both together."""
+        return tuple(a + b for a, b in zip(self.training_usd, self.serving_usd, strict=True))
+
+
+def draw(figure: Figure, data: Data, theme: Theme) -> None:
+    """Draw on the figure, at the size that it has now."""
+    if not data.parameters:
+        style.message(figure, theme, TITLE, "Nothing to show: the price of an accelerator is unknown.")
+        return
+    axes = style.start(figure, theme)
+    axes.set_xscale("log")
+    scale, unit = _scale(max(data.total_usd))
+    lines = (
+        ("training and serving", data.total_usd, theme.curve, 2.0),
+        ("training", data.training_usd, theme.parts[1], 1.4),
+        ("serving", data.serving_usd, theme.parts[2], 1.4),
+    )
+    for (name, values, colour, width), dashes in zip(lines, ("-", "--", ":"), strict=True):
+        axes.plot(
+            data.parameters, [v / scale for v in values], color=colour, linewidth=width, linestyle=dashes, label=name
+        )
+    colours = (theme.optimum, theme.plan, theme.muted)
+    for choice, colour, shape in zip(data.marked, colours, ("*", "o", "s"), strict=False):
+        axes.plot(
+            [choice.parameters], [choice.total_usd / scale], marker=shape, markersize=9, color=colour, linestyle="none"
+        )
+    _limit(axes, data, scale)
+    style.label_axes(axes, theme, "Parameters", unit)
+    _legend(axes, theme)
+    style.finish(figure, theme, TITLE, _verdict(data))
+    labels = [
+        Label(c.parameters, c.total_usd / scale, c.name, colour, True)
+        for c, colour in zip(data.marked, colours, strict=False)
+    ]
+    place(axes, labels, [(data.parameters, [v / scale for v in values]) for _, values, _, _ in lines])
+
+
+def describe(data: Data) -> str:
+    """One sentence: the cheapest size over the life against the plan's."""
+    if not data.parameters:
+        return "No cost over the life to show yet."
+    return f"{_verdict(data)}.".replace("\N{NO-BREAK SPACE}", " ")
+
+
+def table(data: Data) -> Table:
+    """Every point, then the marked ones."""
+    columns = zip(data.parameters, data.tokens, data.training_usd, data.serving_usd, data.total_usd, strict=True)
+    rows: list[tuple[object, ...]] = [("", *row) for row in columns]
+    rows += [(c.name, c.parameters, c.tokens, c.training_usd, c.serving_usd, c.total_usd) for c in data.marked]
+    return ("name", "parameters", "tokens", "training_usd", "serving_usd", "total_usd"), rows
+
+
+def _verdict(data: Data) -> str:
+    best, plan = data.marked[0], data.marked[1]
+    saved = 1 - best.total_usd / plan.total_usd
+    size = f"{show(best.parameters)} parameters on {show(best.tokens)} tokens"
+    return f"With {show(data.served_tokens)} tokens served, {size} would cost {saved:.1%} less than {plan.name}"
+
+
+def _scale(most: float) -> tuple[float, str]:
+    return next((pair for pair in ((1e6, "Million USD"), (1e3, "Thousand USD")) if most >= pair[0]), (1.0, "USD"))
+
+
+def _limit(axes: Axes, data: Data, scale: float) -> None:
+    top = max([*data.total_usd, *(c.total_usd for c in data.marked)]) / scale
+    axes.set_ylim(0, top * 1.08)
+    sizes = [*data.parameters, *(c.parameters for c in data.marked)]
+    left, right = min(sizes) / 1.1, max(sizes) * 1.1
+    axes.set_xlim(left, right)
+    steps: Sequence[int] = (1, 2, 5) if right / left < 150 else (1,)
+    decades = range(math.floor(math.log10(left)), math.ceil(math.log10(right)) + 1)
+    inside = [s * 10.0**d for d in decades for s in steps if left <= s * 10.0**d <= right]
+    style.ticks(axes.xaxis, inside, [show(p, digits=1) if p >= 1e4 else f"{p:g}" for p in inside])
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _legend(axes: Axes, theme: Theme) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    axes.figure.legend(
+        handles, names, loc="outside lower left", ncols=3, frameon=False, labelcolor=theme.text,
+        prop={"family": style.FAMILY, "size": style.SMALL_SIZE}, handlelength=2.2,
+    )  # fmt: skip

@@ -1,0 +1,240 @@
+"""The commands `lifetime`, `network` and `tokens`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planner.costing.post_training import Account, Cost
+    from planner.plan.plan import Plan
+    from planner.quality.lifetime import Life
+    from planner.quality.task import Comparison
+    from planner.quality.tokenizers import Count
+    from planner.search.networks import Networks
+
+PlanOf = Callable[[argparse.Namespace], "Plan"]
+_TABLE_SIZES = 9
+_FEW_WORDS = 2000
+
+
+def add_parsers(
+    subparsers: Any, add_plan_arguments: Callable[[argparse.ArgumentParser], None], plan_of: PlanOf
+) -> None:
+    """Register the commands. PLAN, `--model` and `--set` are the command line's own, as for every command of a plan."""
+    life = subparsers.add_parser(
+        "lifetime", help="training, post-training and serving over a model's life; general or specific; the best size"
+    )
+    add_plan_arguments(life)
+    life.add_argument("--law", help="a law's name or file (default: besiroglu-2024)")
+    life.add_argument("--json", action="store_true", help="print one JSON object")
+    life.set_defaults(run=lambda options: run_lifetime(options, plan_of(options)))
+    network = subparsers.add_parser("network", help="is commodity Ethernet enough? the plan over other networks")
+    add_plan_arguments(network)
+    network.add_argument("--json", action="store_true", help="print one JSON object")
+    network.set_defaults(run=lambda options: run_network(options, plan_of(options)))
+    tokens = subparsers.add_parser("tokens", help="a text under real tokenizers, and what that does to a plan")
+    tokens.add_argument("text", metavar="TEXT", help="a text, or the name of a text file")
+    tokens.add_argument("--plan", metavar="PLAN", help="a plan whose tokens, hours and dollars follow")
+    tokens.add_argument(
+        "--base",
+        metavar="NAME",
+        help="tokenizer that counted the plan's tokens (default: mistral-v1, as Llama 2's)",
+    )
+    tokens.add_argument("--tokenizer", action="append", metavar="NAME", help="only this one (may be given again)")
+    tokens.add_argument("--json", action="store_true", help="print one JSON object")
+    tokens.set_defaults(run=run_tokens)
+
+
+def run_lifetime(options: argparse.Namespace, plan: Plan) -> int:
+    """`lifetime PLAN`: the tables or the JSON object on stdout, warnings on stderr."""
+    from planner.quality.laws import DEFAULT
+    from planner.quality.lifetime import life_of
+    from planner.quality.task import compare
+
+    found = life_of(plan, options.law or DEFAULT)
+    task = compare(plan, found.estimate)
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({**found.to_json(), "task": task.to_json()}, allow_nan=False))
+        return 0
+    print(
+        "\n\n".join([_life_table(found), _account_table(found), _task_table(task)]).replace("\N{NO-BREAK SPACE}", " ")
+    )
+    return 0
+
+
+def run_network(options: argparse.Namespace, plan: Plan) -> int:
+    """`network PLAN`: the plan on each network, and the verdict."""
+    from planner.search.networks import compare
+
+    found = compare(plan)
+    for reason in found.skipped:
+        print(f"warning: {reason}", file=sys.stderr)
+    if options.json:
+        from planner.quality.lifetime import without_nan
+
+        print(json.dumps(without_nan(found.to_json()), allow_nan=False))
+    else:
+        print(_network_table(found).replace("\N{NO-BREAK SPACE}", " "))
+    return 0
+
+
+def run_tokens(options: argparse.Namespace) -> int:
+    """`tokens TEXT`: tokens under each tokenizer; with `--plan` the plan on the same text under each."""
+    from planner.quality import tokenizers
+
+    text = tokenizers.read_text(options.text)
+    counts = tokenizers.count(text, names=options.tokenizer)
+    estimates = _under(options, text, counts) if options.plan else {}
+    for warning in _token_warnings(counts, bool(estimates)):
+        print(f"warning: {warning}", file=sys.stderr)
+    if options.json:
+        one_by_one = [
+            {**one.to_json(), **({"plan": _plan_json(estimates[one.name])} if estimates else {})} for one in counts
+        ]
+        size = {"bytes": len(text.encode()), "characters": len(text), "words": len(text.split())}
+        print(json.dumps({**size, "tokenizers": one_by_one}, allow_nan=False, ensure_ascii=False))
+    else:
+        print(_tokens_table(counts, estimates).replace("\N{NO-BREAK SPACE}", " "))
+    return 0
+
+
+def _under(options: argparse.Namespace, text: str, counts: list[Count]) -> dict[str, Any]:
+    """The plan's estimate under each tokenizer."""
+    from planner.plan.file import load
+    from planner.quality import tokenizers
+
+    plan, name = load(options.plan), options.base or tokenizers.DEFAULT_BASE
+    base = next((one for one in counts if one.name == name), None) or tokenizers.count(text, names=[name])[0]
+    return {one.name: tokenizers.under(plan, base, one) for one in counts}
+
+
+def _token_warnings(counts: list[Count], with_plan: bool) -> list[str]:
+    found = [f"{one.name} is estimated: {one.source}" for one in counts if one.kind != "measured"]
+    if with_plan and counts[0].words < _FEW_WORDS:
+        found.append(f"a text of {counts[0].words} words says little about a plan's training text; give a longer one")
+    return found
+
+
+def _tokens_table(counts: list[Count], estimates: dict[str, Any]) -> str:
+    from planner.units import show
+
+    header = ["tokenizer", "vocabulary", "tokens", "bytes/token", "tokens/word", "how"]
+    lines = []
+    for one in counts:
+        line = [one.name, f"{one.vocabulary:,}", show(round(one.tokens)), f"{one.bytes_per_token:.3f}"]
+        line += [f"{one.tokens_per_word:.3f}", one.kind]
+        if estimates:
+            result = estimates[one.name]
+            line.append(show(result.plan.recipe.tokens, "tokens"))
+            line += [result.figures[key].text for key in ("time.training", "time.gpu_hours", "money.total")]
+        lines.append(line)
+    header += ["training", "time", "GPU-hours", "cost"] if estimates else []
+    pieces = [f"{one.name}: {' | '.join(one.pieces)}" for one in counts if one.pieces and one.name != "bytes"]
+    return "\n".join([_aligned(header, lines), *([""] if pieces else []), *pieces])
+
+
+def _plan_json(result: Any) -> dict[str, float | None]:
+    from planner.quality.lifetime import without_nan
+
+    o = result.outcome
+    data = {
+        "tokens": float(result.plan.recipe.tokens), "gpu_hours": float(o.gpu_hours),
+        "train_time_s": float(o.train_time_s), "cost_usd": float(o.total_usd),
+    }  # fmt: skip
+    return without_nan(data)  # type: ignore[no-any-return]
+
+
+def _life_table(found: Life) -> str:
+    from planner.units import show
+
+    lines = [f"{found.estimate.plan.name} over its life, {show(found.life.served_tokens, 'tokens')} served"]
+    figures = [one for key, one in found.figures.items() if not key.startswith(("post_training", "optimum"))]
+    lines.append(_aligned(["figure", "value", "80 % band"], [[one.label, one.text, one.band_text] for one in figures]))
+    step = max(1, len(found.curve) // _TABLE_SIZES)
+    choices = [found.plan, found.best, found.compute_optimal, *found.curve[step // 2 :: step]]
+    rows = [
+        [one.name, show(one.parameters), show(one.tokens)]
+        + [show(usd, "USD") for usd in (one.training_usd, one.serving_usd, one.total_usd)]
+        for one in sorted(choices, key=lambda choice: choice.parameters)
+    ]
+    lines += ["", f"The same loss ({found.loss:.4f}, {found.law.title}) at other sizes:"]
+    lines.append(_aligned(["size", "parameters", "tokens", "training", "serving", "both"], rows))
+    for name, (low, high) in found.bands.items():
+        lines.append(f"80 % band of the lifetime-optimal {name}: {show(low)} to {show(high)}")
+    return "\n".join(lines)
+
+
+def _account_table(found: Life) -> str:
+    from planner.costing.post_training import interval
+
+    account, drawn = found.account, found.drawn
+    if account is None or drawn is None:
+        return "No post-training in the plan (post_training: llama-2 is a shipped example)."
+    rows = [_cost_row(one.name, one, many) for one, many in zip(account.parts, drawn.parts, strict=True)]
+    rows.append(_cost_row("Together", account, drawn))
+    table = _aligned(["part", "GPU-hours", "all", "people", "of it safety", "80 % range of all"], rows)
+    low, high = interval(drawn.safety_usd / drawn.usd)
+    of_all, of_stages = account.safety_usd / account.usd, account.safety_usd / account.stages_usd
+    return f"{table}\nSafety takes {of_all:.0%} ({low:.0%} to {high:.0%}) of all, {of_stages:.0%} of the post-training."
+
+
+def _cost_row(name: str, one: Cost | Account, many: Cost | Account) -> list[str]:
+    from planner.costing.post_training import interval
+    from planner.units import show
+
+    low, high = interval(many.usd)
+    spent = [show(float(usd), "USD") for usd in (one.usd, one.people_usd, one.safety_usd)]
+    return [name, show(float(one.gpu_hours), "GPU-hours"), *spent, f"{show(low, 'USD')} – {show(high, 'USD')}"]
+
+
+def _task_table(found: Comparison) -> str:
+    from planner.units import show
+
+    rows = []
+    for way in found.ways:
+        scores = "; ".join(f"{s.model} {s.score:g}" + (f" ({s.shots} shots)" if s.shots else "") for s in way.scores)
+        spent = show(float(way.cost(found.task.calls)), "USD")
+        thousand = f"${float(way.usd_per_call) * 1000:.4g}"
+        rows.append([way.label, show(float(way.fixed_usd), "USD"), thousand, spent, scores])
+    calls = f"{show(found.task.calls)} calls"
+    table = _aligned(["way", "once", "1,000 calls", calls, f"published, {found.task.quality_task}"], rows)
+    even = "\n".join(f"{pair}: {_break_even(calls)}" for pair, calls in found.break_evens.items())
+    return f"General or specific\n{table}\n{even}"
+
+
+def _break_even(calls: float) -> str:
+    from planner.units import show
+
+    if calls == 0:
+        return "the second is always cheaper"
+    return "never cheaper" if calls == float("inf") else f"the second is cheaper from {show(calls)} calls"
+
+
+def _network_table(found: Networks) -> str:
+    from planner.units import show
+
+    rows = []
+    for row in found.rows:
+        outcome = row.estimate.outcome
+        amounts = ((row.seconds, "s"), (outcome.gpu_hours, "GPU-hours"), (row.usd, "USD"), (outcome.energy_kwh, "kWh"))
+        shares = f"{row.price_share:.0%}", f"{row.break_even_share:.1%}"
+        rows.append([row.label, *(show(float(value), unit) for value, unit in amounts), *shares])
+    header = ["network", "time", "GPU-hours", "cost", "energy", "price share", "break-even share"]
+    return f"{found.verdict}.\n\n{_aligned(header, rows)}"
+
+
+def _aligned(header: list[str], rows: list[list[str]]) -> str:
+    """Columns for reading, the first to the left, the others to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    told = []
+    for line in lines:
+        numbers = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        told.append("  ".join([line[0].ljust(widths[0]), *numbers]).rstrip())
+    return "\n".join(told)

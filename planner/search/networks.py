@@ -1,0 +1,189 @@
+"""Is commodity Ethernet enough? The same plan over other networks: time, money, energy, and what a faster one may cost.
+
+The plan keeps its layout; only the fabric between nodes, or the GPUs that one scale-up domain joins, are others. A
+wider domain would allow other layouts (`search` finds them), so its gain is a lower bound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from planner.costing.rates import price_of
+from planner.estimate import Estimate, estimate
+from planner.formula import Number, formula
+from planner.plan import shipped
+from planner.plan.check import check
+from planner.plan.plan import Plan
+
+FABRICS = ("roce-200", "roce-400", "infiniband-hdr-200", "infiniband-ndr-400", "infiniband-xdr-800")
+DOMAINS = (8, 16, 32, 36, 64, 72)
+"""GPUs of a scale-up domain that are tried, where they divide the plan's GPUs: HGX to NVL72."""
+COMMODITY = ("ethernet", "roce")
+
+
+@dataclass(frozen=True)
+class Row:
+    """The plan on one network."""
+
+    label: str
+    fabric: str
+    domain: int
+    ethernet: bool
+    """Commodity Ethernet (RoCE or TCP), not InfiniBand or another maker's own."""
+    is_plans: bool
+    price_share: float
+    """Premium of the fabric on the price of a GPU-hour without it."""
+    estimate: Estimate
+    break_even_share: float = 0.0
+    """The price share at which it costs as much as the cheapest commodity network."""
+
+    @property
+    def usd(self) -> float:
+        """The whole training."""
+        return float(self.estimate.outcome.total_usd)
+
+    @property
+    def seconds(self) -> float:
+        """On the calendar."""
+        return float(self.estimate.outcome.train_time_s)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain SI numbers."""
+        o = self.estimate.outcome
+        return {
+            "label": self.label, "fabric": self.fabric, "domain": self.domain, "ethernet": self.ethernet,
+            "is_plans": self.is_plans, "price_share": self.price_share, "break_even_share": self.break_even_share,
+            "step_time_s": float(o.step.total), "train_time_s": self.seconds, "gpu_hours": float(o.gpu_hours),
+            "energy_kwh": float(o.energy_kwh), "co2e_kg": float(o.co2e_kg), "network_usd": float(o.network_usd),
+            "cost_usd": self.usd, "mfu": float(o.mfu), "fits": self.estimate.fits,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The plan on every network, and the answer."""
+
+    plan: str
+    rows: tuple[Row, ...]
+    skipped: tuple[str, ...]
+    """Domains that the plan cannot take, and why."""
+
+    @property
+    def ethernet(self) -> Row:
+        """The cheapest commodity network."""
+        return min((row for row in self.rows if row.ethernet and row.domain == self._own), key=lambda row: row.usd)
+
+    @property
+    def fastest(self) -> Row:
+        """The fastest fabric between the plan's own nodes."""
+        return min((row for row in self.rows if row.domain == self._own), key=lambda row: row.seconds)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        slow, fast = self.ethernet, self.fastest
+        if fast.ethernet:
+            return f"Commodity Ethernet is enough: no fabric is faster than {fast.label}"
+        if math.isnan(slow.usd):
+            return (
+                f"{slow.label} takes {slow.seconds / fast.seconds - 1:.1%} longer than {fast.label}; no price is known"
+            )
+        time, money = slow.seconds / fast.seconds - 1, slow.usd / fast.usd - 1
+        enough = "is enough" if money <= 0 else "is not the cheapest"
+        compared = f"{abs(money):.1%} {'less' if money <= 0 else 'more'} money"
+        return (
+            f"Commodity Ethernet {enough}: {slow.label} takes {time:.1%} longer than {fast.label} for {compared}; "
+            f"{fast.label} pays up to a price share of {fast.break_even_share:.1%} (it is {fast.price_share:.0%})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As `network --json` prints it."""
+        return {
+            "plan": self.plan, "verdict": self.verdict, "rows": [row.to_json() for row in self.rows],
+            "skipped": list(self.skipped),
+        }  # fmt: skip
+
+    @property
+    def _own(self) -> int:
+        return next(row.domain for row in self.rows if row.is_plans)
+
+
+@formula(
+    "(1 + s)·h_slow/h_fast − 1", unit="fraction", source="GPU-hours times (1 + price share) equal on both networks"
+)
+def break_even_price_share(slow_share: Number, slow_gpu_hours: Number, fast_gpu_hours: Number) -> Number:
+    """Premium on a GPU-hour that a faster network may have before it costs more than the slower one."""
+    return (1 + slow_share) * slow_gpu_hours / fast_gpu_hours - 1
+
+
+@formula("price/(1 + s)", unit="USD/h", source="the premium taken out of an all-in price")
+def price_without_network(usd_per_gpu_hour: Number, price_share: Number) -> Number:
+    """Price of a GPU-hour without its fabric's premium."""
+    return usd_per_gpu_hour / (1 + price_share)
+
+
+def compare(plan: Plan, fabrics: tuple[str, ...] = FABRICS, domains: tuple[int, ...] = DOMAINS) -> Networks:
+    """The plan on every network. Raises `InputError` as `estimate` does for the plan itself."""
+    bare = _bare_price(plan)
+    own = plan.cluster.fabric
+    known = [shipped.fabric(name) for name in fabrics]
+    between = [own, *(one for one in known if one.name != own.name)]
+    rows = [_row(_on(plan, bare, {"fabric": fabric}), f"{fabric.name}", fabric is own) for fabric in between]
+    skipped: list[str] = []
+    for domain in domains:
+        wider = _wider(plan, bare, domain, skipped)
+        if wider is not None:
+            rows.append(_row(wider, f"{domain} GPUs a domain, {own.name}", False))
+    slow = min((row for row in rows if row.ethernet and row.domain == rows[0].domain), key=lambda row: row.usd)
+    return Networks(plan.name, tuple(_with_break_even(row, slow) for row in rows), tuple(skipped))
+
+
+def _bare_price(plan: Plan) -> float:
+    """A premium of 0 in the plan means that its price is all-in, its own fabric's premium included."""
+    price = price_of(plan)[0]
+    return (
+        float(price_without_network(price, plan.cluster.fabric.price_share))
+        if plan.prices.network_premium == 0
+        else price
+    )
+
+
+def _on(plan: Plan, bare: float, cluster: dict[str, Any]) -> Plan:
+    """The plan on another cluster, its price without and its premium with the fabric."""
+    prices = plan.prices.model_copy(
+        update={"usd_per_gpu_hour": None if math.isnan(bare) else bare, "network_premium": None}
+    )
+    return plan.model_copy(update={"cluster": plan.cluster.model_copy(update=cluster), "prices": prices})
+
+
+def _wider(plan: Plan, bare: float, domain: int, skipped: list[str]) -> Plan | None:
+    """The plan with so many GPUs in each scale-up domain and node; None (and why) where its GPUs do not divide so."""
+    cluster = plan.cluster
+    if domain <= max(cluster.accelerator.link_domain, cluster.gpus_per_node):
+        return None
+    if cluster.gpus % domain:
+        skipped.append(f"{domain} GPUs a domain do not divide {cluster.gpus:,} GPUs")
+        return None
+    accelerator = cluster.accelerator.model_copy(update={"link_domain": domain})
+    changed: dict[str, Any] = {"accelerator": accelerator, "gpus_per_node": domain, "nodes": cluster.gpus // domain}
+    changed["failures_per_node_day"] = cluster.failures_per_node_day * domain / cluster.gpus_per_node
+    wider = _on(plan, bare, changed)
+    errors = [problem.message for problem in check(wider) if problem.severity == "error"]
+    skipped += [f"{domain} GPUs a domain: {message}" for message in errors]
+    return None if errors else wider
+
+
+def _row(plan: Plan, label: str, is_plans: bool) -> Row:
+    fabric = plan.cluster.fabric
+    ethernet = fabric.name.casefold().startswith(COMMODITY)
+    domain = max(plan.cluster.gpus_per_node, plan.cluster.accelerator.link_domain)
+    return Row(label, fabric.name, domain, ethernet, is_plans, fabric.price_share, estimate(plan))
+
+
+def _with_break_even(row: Row, slow: Row) -> Row:
+    share = break_even_price_share(
+        slow.price_share, float(slow.estimate.outcome.gpu_hours), float(row.estimate.outcome.gpu_hours)
+    )
+    return Row(**{**vars(row), "break_even_share": float(share)})

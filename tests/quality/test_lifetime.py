@@ -1,0 +1,105 @@
+"""A plan's life, put together: sums, the best size, the command."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from planner import cli
+from planner.errors import InputError
+from planner.plan import file
+from planner.quality.lifetime import Life, life_of
+from planner.quality.task import compare, scores
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    return life_of(file.load("llama-2-70b"))
+
+
+def test_the_parts_add_up_and_the_best_is_no_dearer(life: Life) -> None:
+    cost = life.to_json()["cost_usd"]
+    assert cost["total"] == pytest.approx(cost["training"] + cost["post_training"] + cost["serving"])
+    assert life.best.total_usd <= life.plan.total_usd
+    assert life.best.total_usd <= min(choice.total_usd for choice in life.curve) * (1 + 1e-9)
+    assert life.best.parameters < life.compute_optimal.parameters
+
+
+def test_the_plan_itself_lies_on_the_curve_of_its_loss(life: Life) -> None:
+    nearest = min(life.curve, key=lambda choice: abs(choice.parameters - life.plan.parameters))
+    assert nearest.parameters == pytest.approx(life.plan.parameters)
+    assert nearest.tokens == pytest.approx(life.plan.tokens, rel=1e-6)
+    assert nearest.total_usd == pytest.approx(life.plan.total_usd, rel=1e-6)
+
+
+def test_training_is_what_the_estimate_says(life: Life) -> None:
+    assert life.plan.training_usd == pytest.approx(float(life.estimate.outcome.total_usd))
+
+
+def test_every_figure_is_what_its_derivation_gives(life: Life) -> None:
+    for figure in life.figures.values():
+        assert figure.node is not None, figure.key
+        assert figure.node.recombined() == pytest.approx(figure.value), figure.key
+
+
+def test_a_life_that_serves_nothing_is_best_compute_optimal() -> None:
+    plan = file.with_settings(file.load("llama-2-7b"), [("lifetime.served_tokens", "0")])
+    found = life_of(plan)
+    assert found.best.parameters == pytest.approx(found.compute_optimal.parameters)
+
+
+def test_a_law_without_equal_losses_is_refused() -> None:
+    with pytest.raises(InputError, match="deepseek"):
+        life_of(file.load("llama-2-7b"), "deepseek-2024")
+
+
+def test_every_call_pays_for_the_prompt() -> None:
+    few, many = (
+        compare(file.with_settings(file.load("llama-2-70b"), [("lifetime.task.examples", count)]))
+        for count in ("4", "32")
+    )
+    prompted = [float(found.ways[0].usd_per_call) for found in (few, many)]
+    assert prompted[1] > 4 * prompted[0]
+    assert float(few.ways[1].usd_per_call) == float(many.ways[1].usd_per_call)
+
+
+def test_a_prompt_cache_brings_prompting_near_the_fine_tuned() -> None:
+    plan = file.with_settings(file.load("llama-2-70b"), [("lifetime.task.cached_share", "1")])
+    prompted, tuned, _ = compare(plan).ways
+    assert float(prompted.usd_per_call) < 3 * float(tuned.usd_per_call)
+
+
+def test_at_the_break_even_both_ways_cost_the_same() -> None:
+    found = compare(file.load("llama-2-70b"))
+    prompted, _, small = found.ways
+    calls = found.break_even("prompted", "small")
+    assert float(prompted.cost(calls)) == pytest.approx(float(small.cost(calls)))
+    assert found.cheapest is small
+
+
+def test_published_scores_stand_beside_each_way() -> None:
+    by_key = {way.key: way for way in compare(file.load("llama-2-70b")).ways}
+    assert [score.score for score in by_key["small"].scores] == [69.0]
+    assert [score.score for score in by_key["prompted"].scores] == [71.8]
+    assert all(row["source"] and row["confidence"] for row in scores(""))
+
+
+def test_the_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["lifetime", "llama-2-70b", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert {"serving", "cost_usd", "optimum", "curve", "post_training", "task"} <= set(data)
+    assert data["post_training"]["safety_share"] > 0
+
+
+def test_the_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["lifetime", "llama-2-7b", "--set", "lifetime.served_tokens=100B"]) == 0
+    out, _ = capsys.readouterr()
+    assert "lifetime-optimal" in out and "General or specific" in out and "No post-training" in out
+
+
+def test_an_unknown_price_is_told_and_no_number_is_made_up(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["lifetime", "llama-2-7b", "--set", "lifetime.accelerator=L4", "--set", "lifetime.precision=fp8", "--json"]
+    code = cli.run(words)
+    out, err = capsys.readouterr()
+    assert code == 0 and json.loads(out)["serving"]["gpus"] >= 1 and err
