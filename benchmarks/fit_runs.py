@@ -2,7 +2,8 @@
 
     python benchmarks/fit_runs.py [--data ../shared/data] [--write] [--leave-out SOURCE …]
 
-One set of constants a generation, bounded by physics; none a model, a source or a row. A source counts with the root of its size; errors are logarithmic and robust. Prints the table of errors before and after.
+One set of constants a generation, bounded by physics; none a model, a source or a row. A source counts with the root of
+its size; errors are logarithmic and robust. Prints the table of errors before and after.
 """
 
 from __future__ import annotations
@@ -81,9 +82,7 @@ class Generation:
     def predict(self, constants: Software) -> np.ndarray:
         """Step times with these constants."""
         with np.errstate(all="ignore"):
-            times = step.count(
-                self.e.workload, self.counted, self.e.machine.device, self.e.machine.network, constants
-            )
+            times = step.count(self.e.workload, self.counted, self.e.machine.device, self.e.machine.network, constants)
         return np.broadcast_to(np.asarray(times.total), self.published.shape)
 
     def weights(self, without: tuple[str, ...]) -> np.ndarray:
@@ -109,7 +108,9 @@ def fit(generation: Generation, without: tuple[str, ...] = ()) -> Software:
         return start
     names = list(BOUNDS)
     low, high = (np.array([_coded(n, BOUNDS[n][i]) for n in names]) for i in (0, 1))
-    origin = np.clip([_coded(n, getattr(DEFAULTS.get(generation.name, start), n)) for n in names], low + 1e-9, high - 1e-9)
+    origin = np.clip(
+        [_coded(n, getattr(DEFAULTS.get(generation.name, start), n)) for n in names], low + 1e-9, high - 1e-9
+    )
     root = np.sqrt(weights[rows] / weights[rows].mean() / rows.sum() * 30)
     target = np.log(generation.published[rows])
 
@@ -175,7 +176,8 @@ def main() -> None:
                 held = errors(generation, fit(generation, (source,)))[source]
                 left_out = f"  left out {np.abs(held).mean():6.1%}"
             print(
-                f"  {source:26s} n {len(signed):4d}  mean |error| {np.abs(old[source]).mean():6.1%} → {np.abs(signed).mean():6.1%}"
+                f"  {source:26s} n {len(signed):4d}"
+                f"  mean |error| {np.abs(old[source]).mean():6.1%} → {np.abs(signed).mean():6.1%}"
                 f"  median {np.median(np.abs(signed)):6.1%}  bias {signed.mean():+6.1%}{left_out}"
             )
         if options.write:

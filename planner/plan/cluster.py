@@ -109,8 +109,8 @@ class Cluster(Section):
     )
     other_losses: float = quantity(
         "Other losses",
-        "Share of wall time lost to evaluations, loss spikes and slow phases; Llama 3 405B's hours imply 140 tokens/s a GPU where "
-        "its steps ran at 158–170: 11–18 % in all, failures included (model card; arXiv 2407.21783, table 4)",
+        "Share of wall time lost to evaluations, loss spikes and slow phases; Llama 3 405B's hours imply 140 tokens/s "
+        "a GPU where its steps ran at 158–170: 11–18 %, failures included (model card; arXiv 2407.21783, table 4)",
         "fraction", default=0.10, ge=0, le=0.99, advanced=True,
     )  # fmt: skip
 

@@ -18,7 +18,6 @@ from planner.timing.collectives import Network
 from planner.timing.device import Device
 from planner.timing.software import Software
 
-
 BACKWARD_LAUNCHES = 1.5
 """Host time of a layer's backward over its forward's: twice the kernels, issued by autograd's C++ thread."""
 
@@ -40,13 +39,22 @@ class LayerTime:
     """What the GPU waits for the host, which launches the layer's kernels one after the other."""
 
 
-@formula("max(0, host − kernels)", unit="s", source="the host issues a layer's kernels one after the other; a GPU that is faster waits for it")  # fmt: skip
+@formula(
+    "max(0, host − kernels)",
+    unit="s",
+    source="the host issues a layer's kernels one after the other; a GPU that is faster waits for it",
+)
 def waits_for_host(host_s: Number, kernels_s: Number) -> Number:
     """Time that the GPU idles because launching a layer takes longer than running it."""
     return np.maximum(0.0, host_s - kernels_s)
 
 
-@formula("T·bytes·passes·((10 + 4·E_k)·h/t_s + (2·(a + k)·d + n·f)/t)", unit="B", source="reads and writes of two norms (4 h), two residuals (6 h), the experts' permutation there and back (4 h an expert), rotary ((a + k)·d in and out), the activation (n·f)")  # fmt: skip
+@formula(
+    "T·bytes·passes·((10 + 4·E_k)·h/t_s + (2·(a + k)·d + n·f)/t)",
+    unit="B",
+    source="reads and writes of two norms (4 h), two residuals (6 h), the experts' permutation there and back (4 h an "
+    "expert), rotary ((a + k)·d in and out), the activation (n·f)",
+)
 def streamed_bytes(
     tokens: Number, hidden: Number, heads: Number, kv_heads: Number, head_dim: Number, ffn: Number, matrices: Number,
     tp: Number, stream_shards: Number, element_bytes: Number, passes: Number, routed: Number = 0.0,
@@ -57,7 +65,11 @@ def streamed_bytes(
     return tokens * element_bytes * passes * (stream + (2 * (heads + kv_heads) * head_dim + matrices * ffn) / tp)
 
 
-@formula("max(0, comm − overlap·compute)", unit="s", source="a collective on its own stream hides behind compute that does not need it")  # fmt: skip
+@formula(
+    "max(0, comm − overlap·compute)",
+    unit="s",
+    source="a collective on its own stream hides behind compute that does not need it",
+)
 def exposed(comm_s: Number, overlap: Number, compute_s: Number) -> Number:
     """What of a collective still shows behind the compute that runs beside it."""
     return np.maximum(0.0, comm_s - overlap * compute_s)
@@ -72,8 +84,15 @@ def products(w: Workload, device: Device, software: Software, direction: str) ->
     def time(n: Number, k: Number, m: Number = tokens, groups: Number = 1.0) -> Number:
         output = software.weight_gradient_bytes if direction == "weight_gradient" else None
         return kernels.matmul_s(
-            device, m, n, k, direction=direction, groups=groups, output_bytes=output,
-            cast_bytes=0.0 if direction == "weight_gradient" else software.cast_bytes, continuous=1.0,
+            device,
+            m,
+            n,
+            k,
+            direction=direction,
+            groups=groups,
+            output_bytes=output,
+            cast_bytes=0.0 if direction == "weight_gradient" else software.cast_bytes,
+            continuous=1.0,
         )
 
     kv_wide = 2 * np.maximum(w.kv_heads, w.tp) * w.head_dim

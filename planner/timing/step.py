@@ -46,13 +46,19 @@ class Step:
     total: Number
 
 
-@formula("t_layer · passes", unit="s", source="one part of a layer, over the slowest stage's layers and all micro-batches")
+@formula(
+    "t_layer · passes", unit="s", source="one part of a layer, over the slowest stage's layers and all micro-batches"
+)
 def over_the_step(layer_s: Number, passes: Number) -> Number:
     """A part of a layer's time, summed over a stage's layers and a step's micro-batches."""
     return layer_s * passes
 
 
-@formula("max(⌈L/p⌉·t, ⌊L/p⌋·t + head), or ⌈(L·t + head)/(p·t)⌉·t when cut by cost", unit="s", source="the pipeline runs at the pace of its slowest stage; the head is on the last one")  # fmt: skip
+@formula(
+    "max(⌈L/p⌉·t, ⌊L/p⌋·t + head), or ⌈(L·t + head)/(p·t)⌉·t when cut by cost",
+    unit="s",
+    source="the pipeline runs at the pace of its slowest stage; the head is on the last one",
+)
 def slowest_stage_s(layers: Number, pp: Number, layer_s: Number, head_s: Number, balances_head: Number) -> Number:
     """Time of one micro-batch through the slowest stage: equal shares of the layers with the head on the last stage, or
     shares of equal cost, in whole layers."""
@@ -70,7 +76,12 @@ def bubble_s(all_stages_s: Number, slowest_s: Number, virtual_stages: Number) ->
     return np.maximum(0.0, all_stages_s - slowest_s) / virtual_stages
 
 
-@formula("forward + backward + recompute + head + tensor + context + experts + sharding + pipeline + bubble + gradients + optimizer + host + stragglers", unit="s", source="sum of the critical path's parts")  # fmt: skip
+@formula(
+    "forward + backward + recompute + head + tensor + context + experts + sharding + pipeline + bubble + gradients "
+    "+ optimizer + host + stragglers",
+    unit="s",
+    source="sum of the critical path's parts",
+)
 def step_s(
     forward: Number, backward: Number, recompute: Number, head: Number, tensor: Number, context: Number,
     experts: Number, sharding: Number, pipeline: Number, bubble: Number, gradients: Number, optimizer: Number,
@@ -110,7 +121,11 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     return Step(**parts, total=step_s(**parts))
 
 
-@formula("compute·share·log₂(nodes)", unit="s", source="every rank waits for the slowest; the slowest of n falls behind with log n (fitted on published scaling)")  # fmt: skip
+@formula(
+    "compute·share·log₂(nodes)",
+    unit="s",
+    source="every rank waits for the slowest; the slowest of n falls behind with log n (fitted on published scaling)",
+)
 def stragglers_s(compute_s: Number, gpus: Number, gpus_per_node: Number, share: Number) -> Number:
     """Time lost to the slowest rank: jitter of clocks, hosts and links, growing with the number of nodes."""
     return compute_s * share * np.log2(np.maximum(1.0, gpus / gpus_per_node))
@@ -157,8 +172,14 @@ def _gradients(
     return np.where(w.zero_stage >= 3, 0.0, np.where(w.zero_stage >= 1, sharded, replicated))[()]
 
 
-@formula("bytes·P/(shards)/bandwidth", unit="s", source="the optimizer reads gradient, states and master weights once and writes states and weights")  # fmt: skip
-def _touched_bytes(parameters: Number, shards: Number, state_bytes: Number, gradient_bytes: Number, weight_bytes: Number) -> Number:  # fmt: skip
+@formula(
+    "bytes·P/(shards)/bandwidth",
+    unit="s",
+    source="the optimizer reads gradient, states and master weights once and writes states and weights",
+)
+def _touched_bytes(
+    parameters: Number, shards: Number, state_bytes: Number, gradient_bytes: Number, weight_bytes: Number
+) -> Number:
     return parameters / shards * (2 * state_bytes + 2 * gradient_bytes + weight_bytes)
 
 

@@ -78,16 +78,17 @@ def bands(expressed: Expressed, outcome: Outcome) -> tuple[Array, Array]:
 def predict(expressed: Expressed) -> Outcome:
     """Every row's outcome, in one pass."""
     count = len(expressed.runs)
-    nan = np.full(count, np.nan)
+    nan, w = np.full(count, np.nan), expressed.workload
     reliability = {
         name: float(Cluster.model_fields[name].default)
         for name in ("failures_per_node_day", "restart_s", "checkpoint_s", "other_losses")
     }  # fmt: skip
     one = expressed.of_device
     rates = Rates(
-        nodes=np.maximum(1.0, np.ceil(np.asarray(expressed.workload.gpus) / np.asarray(expressed.workload.gpus_per_node))),
+        nodes=np.maximum(1.0, np.ceil(np.asarray(w.gpus) / np.asarray(w.gpus_per_node))),
         memory_bytes=one(lambda a: a.memory_bytes), peak_flops=np.asarray(expressed.machine.device.peak_flops),
-        tdp_w=one(lambda a: a.tdp_w or np.nan), usd_per_gpu_hour=nan, **reliability, network_premium=0.0, exploration=0.0,
+        tdp_w=one(lambda a: a.tdp_w or np.nan), usd_per_gpu_hour=nan, **reliability, network_premium=0.0,
+        exploration=0.0,
         storage_usd_per_tb_month=0.0, checkpoints_kept=0.0, data_bytes_per_token=0.0, staff_usd=0.0, power_share=nan,
         server_overhead=0.0, pue=1.1, kg_per_kwh=0.385,
     )  # fmt: skip
@@ -107,7 +108,11 @@ def measured_step_s(expressed: Expressed, outcome: Outcome) -> Array:
         np.where(np.char.find(kind, "causal") >= 0, outcome.flops.step_causal, outcome.flops.step_full),
     )  # fmt: skip
     from_flops = work / np.asarray(w.gpus) / (runs.numbers["tflops_per_gpu"] * 1e12)
-    peak = np.where(np.isnan(runs.numbers["mfu_peak_tflops"]), np.asarray(expressed.machine.device.peak_flops), runs.numbers["mfu_peak_tflops"] * 1e12)  # fmt: skip
+    peak = np.where(
+        np.isnan(runs.numbers["mfu_peak_tflops"]),
+        np.asarray(expressed.machine.device.peak_flops),
+        runs.numbers["mfu_peak_tflops"] * 1e12,
+    )
     from_mfu = outcome.flops.step_full / np.asarray(w.gpus) / (runs.numbers["mfu"] / 100 * peak)
     best = np.where(~np.isnan(step), step, np.where(~np.isnan(from_tokens), from_tokens, from_flops))
     best = np.where(np.isnan(best), from_mfu, best)
@@ -118,7 +123,14 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Error statistics of rows with `error` and `inside_band`."""
     errors = np.array([row["error"] for row in rows], dtype=float)
     if not len(errors):
-        return {"n": 0, "mape": None, "median_abs_error": None, "p90_abs_error": None, "bias": None, "within_band": None}
+        return {
+            "n": 0,
+            "mape": None,
+            "median_abs_error": None,
+            "p90_abs_error": None,
+            "bias": None,
+            "within_band": None,
+        }
     size = np.abs(errors)
     return {
         "n": len(rows), "mape": float(size.mean()), "median_abs_error": float(np.median(size)),
@@ -158,8 +170,9 @@ def _rows(
 
     def add(i: int, metric: str, there: Any, here: Any, inside: bool | None, skipped: str = "") -> None:
         rows.append({
-            "id": str(runs.words["id"][i]), "source": str(runs.words["source_key"][i]), "gpu": str(runs.words["gpu"][i]),
-            "metric": metric, "published": there, "predicted": None if skipped else here,
+            "id": str(runs.words["id"][i]), "source": str(runs.words["source_key"][i]),
+            "gpu": str(runs.words["gpu"][i]), "metric": metric, "published": there,
+            "predicted": None if skipped else here,
             "error": None if skipped or metric == "fits" else float(here / there - 1),
             "inside_band": inside, "skipped": skipped, "assumed": e.assumed[i],
         })  # fmt: skip
@@ -171,13 +184,20 @@ def _rows(
             inside = bool(predicted[i] * low[i] <= published[i] <= predicted[i] * high[i])
             add(i, "step_time_s", float(published[i]), float(predicted[i]), inside, reason)
         memory = runs.numbers["mem_gb_per_gpu"][i] * 1e9
-        if np.isfinite(memory) and memory > 0 and runs.words["mem_definition"][i] in MEASURED_MEMORY and kind[i] != "layer":
+        if (
+            np.isfinite(memory)
+            and memory > 0
+            and runs.words["mem_definition"][i] in MEASURED_MEMORY
+            and kind[i] != "layer"
+        ):
             add(i, "memory_bytes", float(memory), float(memory_total[i]), None, reason)
         if kind[i] in ("benchmark", "") and ran[i] in ("ran", "failed"):
             add(i, "fits", bool(ran[i] == "ran"), bool(fits[i]), None, reason)
         _whole_run(e, outcome, i, add)
         if len(rows) == before:
-            why = reason or ("quality C: not for scoring step times" if quality[i] == "C" else "no figure that the planner predicts")  # fmt: skip
+            why = reason or (
+                "quality C: not for scoring step times" if quality[i] == "C" else "no figure that the planner predicts"
+            )
             add(i, "step_time_s", None, None, None, why)
     return rows
 
@@ -212,7 +232,12 @@ def _without_pue(runs: Runs, i: int) -> bool:
 
 
 def _hours_by_plan(model_name: str, tokens: float) -> float | None:
-    slug = library.slug(model_name).replace("llama2-", "llama-2-").replace("llama1-", "llama-").replace("llama3.1-", "llama-3.1-")
+    slug = (
+        library.slug(model_name)
+        .replace("llama2-", "llama-2-")
+        .replace("llama1-", "llama-")
+        .replace("llama3.1-", "llama-3.1-")
+    )
     if slug not in library.paths("plans"):
         return None
     plan = load(slug)
@@ -224,14 +249,17 @@ def _hours_by_plan(model_name: str, tokens: float) -> float | None:
 
 
 def _regret(e: Expressed, published: Array, predicted: Array) -> dict[str, Any]:
-    """Where a source measured several layouts of one job: how much slower the layout that the planner would pick is than
-    the best measured."""
+    """Where a source measured several layouts of one job: how much slower the layout that the planner would pick is
+    than the best measured."""
     runs = e.runs
     usable = np.isfinite(published) & (e.skipped == "") & (runs.words["kind"] == "benchmark")
     keys = ("source_key", "model_name", "gpu", "precision")
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i in np.flatnonzero(usable):
-        key = (*(str(runs.words[k][i]) for k in keys), *(float(np.asarray(x)[i]) for x in (e.workload.gpus, e.workload.batch, e.workload.sequence)))
+        key = (
+            *(str(runs.words[k][i]) for k in keys),
+            *(float(np.asarray(x)[i]) for x in (e.workload.gpus, e.workload.batch, e.workload.sequence)),
+        )
         groups.setdefault(key, []).append(int(i))
     regrets, ranks = [], []
     for members in groups.values():
@@ -256,6 +284,7 @@ def _confusion(rows: list[dict[str, Any]]) -> dict[str, Any]:
     failed = [row for row in scored if not row["published"]]
     return {
         "true_fits": sum(row["predicted"] for row in ran), "false_not_fits": sum(not row["predicted"] for row in ran),
-        "false_fits": sum(row["predicted"] for row in failed), "true_not_fits": sum(not row["predicted"] for row in failed),
+        "false_fits": sum(row["predicted"] for row in failed),
+        "true_not_fits": sum(not row["predicted"] for row in failed),
         "ran": len(ran), "failed": len(failed),
     }  # fmt: skip

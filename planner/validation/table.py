@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def read(path: Path) -> Runs:
 
 
 def _numbers(path: Path, name: str, texts: list[str]) -> Array:
-    unique = {text: np.nan for text in set(texts)}
+    unique = dict.fromkeys(set(texts), np.nan)
     for text in unique:
         try:
             unique[text] = float(text) if text else np.nan
@@ -135,17 +135,13 @@ def express(runs: Runs) -> Expressed:
     names = generations(runs)
     defaults = [_defaults(name) for name in names]
 
-    def say(mask: NDArray[np.bool_], text: str) -> None:
-        for i in np.flatnonzero(mask):
-            assumed[i].append(text)
-
     for name in ("n_layers", "hidden", "seq_len"):
         missing = np.isnan(runs.numbers[name]) & (skipped == "")
         skipped[missing] = f"{name} is not stated"
     hybrid = np.char.find(np.char.lower(runs.words["model_name"]), "nemotron-h") >= 0
     hybrid |= np.char.find(np.char.lower(runs.words["model_name"]), "nemotronh") >= 0
     skipped[hybrid & (skipped == "")] = "a hybrid with state-space layers, which the planner does not express"
-    w = _workload(runs, defaults, say, skipped)
+    w = _workload(runs, defaults, assumed, skipped)
     pairs, pair_index = _pairs(kind_index, runs, kinds)
     per_device = [devices.device(kinds[i], precision) for i, precision in pairs]
     links, link_index = _networks(runs, kinds, kind_index, w)
@@ -188,7 +184,9 @@ def _pairs(
         position, _, name = str(key).partition("|")
         kind = kinds[int(position)]
         able = name in BYTES_OF_PRECISION and kind.peak(name)
-        pairs.append((int(position), name if able else next(p for p in ("bf16", "fp16", "fp32", "tf32", "fp8") if kind.peak(p))))
+        pairs.append(
+            (int(position), name if able else next(p for p in ("bf16", "fp16", "fp32", "tf32", "fp8") if kind.peak(p)))
+        )
     return pairs, index
 
 
@@ -199,7 +197,9 @@ def _networks(
     rate = runs.number("nic_gbit_per_s_per_gpu", default)
     families = [fabric_family(text) for text in runs.words["interconnect"]]
     family = np.array([list(FABRIC_FAMILIES.values()).index(name) for name in families], dtype=float)
-    rows = np.stack([kind_index, rate, np.asarray(w.gpus_per_node), np.asarray(w.gpus) > np.asarray(w.gpus_per_node), family])
+    rows = np.stack(
+        [kind_index, rate, np.asarray(w.gpus_per_node), np.asarray(w.gpus) > np.asarray(w.gpus_per_node), family]
+    )
     unique, index = np.unique(rows, axis=1, return_inverse=True)
     links = []
     for position, gigabits, per_node, several, which in unique.T:
@@ -213,8 +213,8 @@ def _networks(
 
 
 FABRIC_FAMILIES = {
-    "efa": "efa-400", "omnipath": "opa-100x4", "roce": "roce-400", "tcpx": "ethernet-100", "gbps per node": "ethernet-100",
-    "": "infiniband-hdr-200",
+    "efa": "efa-400", "omnipath": "opa-100x4", "roce": "roce-400", "tcpx": "ethernet-100",
+    "gbps per node": "ethernet-100", "": "infiniband-hdr-200",
 }  # fmt: skip
 """A word of a source's interconnect, and the shipped fabric whose achievable share and latency it has."""
 
@@ -225,74 +225,114 @@ def fabric_family(interconnect: str) -> str:
     return next(name for word, name in FABRIC_FAMILIES.items() if word in text)
 
 
-def _workload(runs: Runs, defaults: list[dict[str, Any]], say: Callable[..., None], skipped: Text) -> Workload:
-    words, number = runs.words, runs.number
-    n = len(runs)
+@dataclass(frozen=True)
+class _Blanks:
+    """What fills a source's blanks: each row's software defaults, and the note of it in `assumed`."""
 
-    def default(key: str) -> Array:
-        return np.array([float(one[key]) for one in defaults]) if n else np.zeros(0)
+    runs: Runs
+    defaults: list[dict[str, Any]]
+    assumed: list[list[str]]
 
-    def filled(name: str, value: Array | float) -> Array:
-        blank = np.isnan(runs.numbers[name])
-        say(blank, f"{name} = {value:g}" if isinstance(value, float) else name)
-        return number(name, value)
+    def say(self, mask: NDArray[np.bool_], text: str) -> None:
+        """Note for the rows of a mask what was assumed."""
+        for i in np.flatnonzero(mask):
+            self.assumed[i].append(text)
 
-    hidden, layers = number("hidden", 1.0), number("n_layers", 1.0)
+    def default(self, key: str) -> Array:
+        """A numeric default of each row's software."""
+        return np.array([float(one[key]) for one in self.defaults], dtype=float)
+
+    def word(self, name: str) -> Text:
+        """A column of words with its blanks filled by the software's default."""
+        column = self.runs.words[name]
+        if not len(column):
+            return column
+        self.say(column == "", name)
+        return np.where(column == "", np.array([str(one[name]) for one in self.defaults]), column)
+
+
+def _workload(runs: Runs, defaults: list[dict[str, Any]], assumed: list[list[str]], skipped: Text) -> Workload:
+    """Each row's work and layout; what a source leaves blank is the software's default and noted in `assumed`."""
+    blanks = _Blanks(runs, defaults, assumed)
+    tp, pp, cp, dp = _degrees(blanks, skipped)
+    gpus, sequence = runs.number("n_gpus", 1.0), runs.number("seq_len", 1.0)
+    per_node = np.minimum(runs.number("gpus_per_node", 8.0), np.maximum(1.0, gpus))
+    batch, micro_batch = _batches(blanks, sequence, dp, pp)
+    words, default = runs.words, blanks.default
+    recompute = blanks.word("recompute")
+    parallel = words["sequence_parallel"]
+    shards_sequence = np.where(parallel == "", default("sequence_parallel"), parallel == "yes") > 0
+    unfused = np.where(words["attention"] == "", default("flash") == 0, words["attention"] == "unfused")
+    interleaved = np.char.find(np.char.lower(words["notes"]), "interleaved") >= 0
+    virtual_stages = runs.number("virtual_stages", np.where(interleaved, 2.0, 1.0))
+    wide = np.isin(words["precision"], ("fp32", "tf32"))
+    model = _model(runs)
+    return replace(
+        model,
+        tokens=runs.number("total_tokens", batch * sequence), sequence=sequence, batch=batch,
+        flash=np.where(unfused, 0.0, 1.0), dropout=default("dropout"),
+        activation_bytes=np.where(wide, 4.0, 2.0), weight_bytes=np.where(wide, 4.0, 2.0),
+        gradient_bytes=np.where(wide, 4.0, default("gradient_bytes")),
+        optimizer_bytes=np.where(wide, 8.0, default("optimizer_bytes")),
+        gpus=gpus, gpus_per_node=per_node, tp=tp, pp=pp, cp=cp, dp=dp,
+        ep=np.where(np.asarray(model.experts) > 0, runs.number("ep", 1.0), 1.0),
+        virtual_stages=np.where(pp > 1, virtual_stages, 1.0),
+        zero_stage=runs.number("zero_stage", default("zero_stage")),
+        zero_group=_groups(words["zero_group"], dp * cp, per_node, tp),
+        sequence_parallel=np.where(shards_sequence & (tp > 1), 1.0, 0.0), micro_batch=micro_batch,
+        recompute_full=np.where(recompute == "full", 1.0, 0.0),
+        recompute_selective=np.where(recompute == "selective", 1.0, 0.0),
+    )  # fmt: skip
+
+
+def _model(runs: Runs) -> Workload:
+    """Each row's decoder; a blank width follows the usual ratios (heads of 128, feed-forward 4 h, or 8/3 h gated)."""
+    hidden, layers, number = runs.number("hidden", 1.0), runs.number("n_layers", 1.0), runs.number
     heads = number("n_heads", np.maximum(1.0, np.round(hidden / 128)))
-    gated = np.isin(words["ffn_type"], ("swiglu", "geglu"))
+    gated = np.isin(runs.words["ffn_type"], ("swiglu", "geglu"))
     ffn = number("ffn_hidden", np.where(gated, np.ceil(hidden * 8 / 3 / 256) * 256, 4 * hidden))
-    sequence = number("seq_len", 1.0)
     experts = number("n_experts", 0.0)
-    gpus = number("n_gpus", 1.0)
-    tp, pp, cp = number("tp", 1.0), number("pp", 1.0), number("cp", 1.0)
-    dp = number("dp", np.maximum(1.0, np.floor(gpus / (tp * pp * cp))))
+    biases = np.where(gated, 0.0, 1.0)
+    return Workload(
+        layers=layers, encoder_layers=0.0, hidden=hidden, heads=heads, kv_heads=number("n_kv_heads", heads),
+        head_dim=np.where(hidden % heads == 0, hidden / heads, 128.0), ffn=ffn, ffn_matrices=np.where(gated, 3.0, 2.0),
+        vocabulary=number("vocab", 51200.0), tied=np.where(runs.words["tied_embeddings"] == "yes", 1.0, 0.0),
+        has_head=1.0, norm_vectors=1.0 + biases, final_norm=1.0, embedding_norm=0.0, qk_norm=0.0, position_rows=0.0,
+        token_types=0.0, relative_buckets=0.0, qkv_bias=biases, output_bias=biases, ffn_bias=biases, experts=experts,
+        experts_per_token=number("experts_per_token", 0.0), expert_ffn=number("expert_ffn", ffn),
+        shared_experts=number("n_shared_experts", 0.0),
+        dense_layers=np.where(experts > 0, number("n_dense_layers", 0.0), layers),
+    )  # fmt: skip
+
+
+def _degrees(blanks: _Blanks, skipped: Text) -> tuple[Array, Array, Array, Array]:
+    """(tp, pp, cp, dp); a data-parallel degree that contradicts the GPUs gives way to them."""
+    runs = blanks.runs
+    gpus = runs.number("n_gpus", 1.0)
+    tp, pp, cp = runs.number("tp", 1.0), runs.number("pp", 1.0), runs.number("cp", 1.0)
+    remaining = np.maximum(1.0, np.floor(gpus / (tp * pp * cp)))
+    dp = runs.number("dp", remaining)
     mismatch = (tp * pp * cp * dp != gpus) & (skipped == "") & ~np.isnan(runs.numbers["n_gpus"])
-    dp = np.where(mismatch, np.maximum(1.0, np.floor(gpus / (tp * pp * cp))), dp)
-    say(mismatch, "dp from the GPUs")
-    batch = number("global_batch", number("global_batch_tokens", np.nan) / sequence)
-    accumulation = number("grad_accum", 1.0)
-    micro = number("micro_batch", np.nan)
-    batch = np.where(np.isnan(batch), np.where(np.isnan(micro), 1.0, micro) * dp * accumulation, batch)
-    say(np.isnan(micro), "micro_batch")
-    has_accumulation = ~np.isnan(runs.numbers["grad_accum"])
-    at_once = number("zero_stage", default("zero_stage")) >= 3  # sharded weights: a rank's batch goes in one piece
-    pieces = np.where(has_accumulation, accumulation, np.where(at_once, 1.0, batch / dp))
+    blanks.say(mismatch, "dp from the GPUs")
+    return tp, pp, cp, np.where(mismatch, remaining, dp)
+
+
+def _batches(blanks: _Blanks, sequence: Array, dp: Array, pp: Array) -> tuple[Array, Array]:
+    """(global batch, micro-batch) in sequences."""
+    number = blanks.runs.number
+    accumulation, micro = number("grad_accum"), number("micro_batch")
+    batch = number("global_batch", number("global_batch_tokens") / sequence)
+    whole = np.where(np.isnan(micro), 1.0, micro) * dp * np.where(np.isnan(accumulation), 1.0, accumulation)
+    batch = np.where(np.isnan(batch), whole, batch)
+    blanks.say(np.isnan(micro), "micro_batch")
+    at_once = number("zero_stage", blanks.default("zero_stage")) >= 3  # sharded weights: a rank's batch in one piece
+    pieces = np.where(np.isnan(accumulation), np.where(at_once, 1.0, batch / dp), accumulation)
     micro = np.where(np.isnan(micro), np.maximum(1.0, np.floor(batch / (dp * pieces))), micro)
     # A framework whose batch setting is per rank cuts it into as many micro-batches as there are stages.
-    split = (default("local_batch_is_split") > 0) & (pp > 1)
+    split = (blanks.default("local_batch_is_split") > 0) & (pp > 1)
+    blanks.say(split, "micro-batches = stages")
     micro = np.where(split, np.maximum(1.0, micro / pp), micro)
-    say(split, "micro-batches = stages")
-    micro = np.minimum(micro, np.maximum(1.0, np.ceil(batch / dp)))
-    recompute = np.where(words["recompute"] == "", np.array([str(one["recompute"]) for one in defaults] or [""])[: n or 1], words["recompute"]) if n else words["recompute"]  # fmt: skip
-    say(words["recompute"] == "", "recompute")
-    zero = filled("zero_stage", default("zero_stage"))
-    parallel = np.where(words["sequence_parallel"] == "", default("sequence_parallel"), words["sequence_parallel"] == "yes")
-    flash = np.where(words["attention"] == "", default("flash"), words["attention"] != "unfused")
-    precision = np.where(np.isin(words["precision"], list(BYTES_OF_PRECISION)), words["precision"], "bf16")
-    wide = np.isin(precision, ("fp32", "tf32"))
-    per_node = np.minimum(number("gpus_per_node", 8.0), np.maximum(1.0, gpus))
-    group = _groups(words["zero_group"], dp * cp, per_node, tp)
-    dense_layers = np.where(experts > 0, number("n_dense_layers", 0.0), layers)
-    interleaved = np.char.find(np.char.lower(words["notes"]), "interleaved") >= 0
-    virtual = np.where(pp > 1, number("virtual_stages", np.where(interleaved, 2.0, 1.0)), 1.0)
-    return Workload(
-        layers=layers, encoder_layers=0.0 * layers, hidden=hidden, heads=heads, kv_heads=number("n_kv_heads", heads),
-        head_dim=np.where(hidden % heads == 0, hidden / heads, 128.0), ffn=ffn, ffn_matrices=np.where(gated, 3.0, 2.0),
-        vocabulary=number("vocab", 51200.0), tied=(words["tied_embeddings"] == "yes") * 1.0, has_head=1.0 + 0.0 * layers,
-        norm_vectors=np.where(gated, 1.0, 2.0), final_norm=1.0 + 0.0 * layers, embedding_norm=0.0 * layers,
-        qk_norm=0.0 * layers, position_rows=0.0 * layers, token_types=0.0 * layers, relative_buckets=0.0 * layers,
-        qkv_bias=np.where(gated, 0.0, 1.0), output_bias=np.where(gated, 0.0, 1.0), ffn_bias=np.where(gated, 0.0, 1.0),
-        experts=experts, experts_per_token=number("experts_per_token", 0.0), expert_ffn=number("expert_ffn", ffn),
-        shared_experts=number("n_shared_experts", 0.0), dense_layers=dense_layers,
-        tokens=number("total_tokens", batch * sequence), sequence=sequence, batch=batch, causal=1.0 + 0.0 * layers,
-        flash=flash * 1.0, dropout=default("dropout"), activation_bytes=np.where(wide, 4.0, 2.0),
-        weight_bytes=np.where(wide, 4.0, 2.0), gradient_bytes=np.where(wide, 4.0, default("gradient_bytes")),
-        optimizer_bytes=np.where(wide, 8.0, default("optimizer_bytes")), gpus=gpus, gpus_per_node=per_node, tp=tp, pp=pp, cp=cp, dp=dp,
-        ep=np.where(experts > 0, number("ep", 1.0), 1.0), virtual_stages=virtual, gpipe=0.0 * layers, zero_stage=zero,
-        zero_group=group, sequence_parallel=(parallel * (tp > 1)) * 1.0, micro_batch=micro,
-        recompute_full=(recompute == "full") * 1.0, recompute_selective=(recompute == "selective") * 1.0,
-        recompute_share=1.0 + 0.0 * layers, optimizer_offload=0.0 * layers, activation_offload=0.0 * layers,
-    )  # fmt: skip
+    return batch, np.minimum(micro, np.maximum(1.0, np.ceil(batch / dp)))
 
 
 def _groups(words: Text, ranks: Array, per_node: Array, tp: Array) -> Array:
