@@ -24,13 +24,15 @@ TOKENS = 1e6
 """Prices are quoted for a million tokens."""
 LAUNCH_S = 60e-6
 """What a decoding step spends on each layer beside its bytes and FLOPs: starts of kernels, and the sampler's share.
-Fitted with the two efficiencies on the 48 dense rows of `profiles/throughputs.csv` (mean error 14 %)."""
-COMPUTE_EFFICIENCY = {"bf16": 0.70, "fp16": 0.70, "fp8": 0.45}
+Fitted with the two efficiencies on the 48 dense rows of `profiles/throughputs.csv` (mean error 13 %), by
+`benchmarks/fit_serving.py`."""
+COMPUTE_EFFICIENCY = {"fp32": 0.70, "bf16": 0.70, "fp16": 0.70, "fp8": 0.45}
 """Share of the dense peak that serving's products reach, attention and casts beside them counted in. Same fit; the
 rows of a mixture are left out: its grouped products reach a half to a whole less in fp8."""
 MOST_SEQUENCES = 4096.0
 """Servers cap the sequences of a batch (assumed)."""
 _HALVINGS = 13
+WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0}
 FITTED = "plan; where blank fitted on published throughputs (profiles/throughputs.csv)"
 
 
@@ -197,20 +199,28 @@ def served(model: Model, precision: str, cache_bytes: float) -> Served:
         parameters=counted.total, active=counted.active, experts=counted.experts, expert_count=model.experts,
         experts_per_token=model.experts_per_token, layers=model.layers + model.encoder_layers, hidden=model.hidden,
         heads=model.heads, kv_heads=model.kv_heads, head_dim=model.head_dim,
-        weight_bytes=1.0 if precision == "fp8" else 2.0, cache_bytes=cache_bytes,
+        weight_bytes=WEIGHT_BYTES[precision], cache_bytes=cache_bytes,
         has_cache=float(model.architecture != "encoder"),
     )  # fmt: skip
+
+
+def precision_of(accelerator: Accelerator, life: Lifetime) -> str:
+    """The lifetime's precision; where blank the first of bf16, fp16, fp32 that the accelerator has units for."""
+    if life.precision is not None:
+        return life.precision
+    return next((name for name in ("bf16", "fp16") if accelerator.peak(name)), "fp32")
 
 
 def server(accelerator: Accelerator, life: Lifetime, gpus: Number = 1.0) -> Server:
     """So many of an accelerator, with the efficiencies of a plan's lifetime. Raises `InputError` for a precision that
     the device has no units for."""
-    peak = accelerator.peak(life.precision)
+    precision = precision_of(accelerator, life)
+    peak = accelerator.peak(precision)
     if peak is None:
         raise InputError(
-            f"lifetime.precision: {accelerator.name} has no {life.precision} units; use bf16 or another accelerator"
+            f"lifetime.precision: {accelerator.name} has no {precision} units; leave it blank, or take another one"
         )
-    reached = life.compute_efficiency or COMPUTE_EFFICIENCY[life.precision]
+    reached = life.compute_efficiency or COMPUTE_EFFICIENCY[precision]
     sheet = f"{accelerator.name}: {accelerator.source} ({accelerator.as_of})"
     links = network(Cluster(accelerator=accelerator, gpus_per_node=8, nodes=1, fabric=fabric("infiniband-ndr-400")))
     return Server(

@@ -10,7 +10,7 @@ from planner.plan.cluster import Accelerator
 from planner.plan.model import Model
 from planner.plan.section import Section, choice, quantity, read_by_name, words
 
-ServingPrecision = Literal["bf16", "fp16", "fp8"]
+ServingPrecision = Literal["fp32", "bf16", "fp16", "fp8"]
 
 
 class Task(Section):
@@ -49,7 +49,11 @@ class Lifetime(Section):
     )
     prompt_tokens: int = quantity("Prompt", "Tokens of one request's prompt", "tokens", default=512, ge=1, le=10**8)
     answer_tokens: int = quantity("Answer", "Tokens of one request's answer", "tokens", default=256, ge=1, le=10**8)
-    precision: ServingPrecision = choice("Precision", "Number format of weights and products", default="bf16")
+    precision: ServingPrecision | None = choice(
+        "Precision",
+        "Number format of weights and products; blank: 16 bits where the accelerator has them",
+        default=None,
+    )
     cache_bytes: float = quantity("Cache element", "Bytes of a stored key or value", "B", default=2.0, gt=0, le=8)
     accelerator: Accelerator | None = choice("Accelerator", "Serves the model; blank: the plan's own", default=None)
     usd_per_gpu_hour: float | None = quantity(

@@ -146,7 +146,7 @@ def host(
     the batch that memory and readers allow."""
     accelerator = life.accelerator or plans
     prompt, answer = prompt or float(life.prompt_tokens), answer or float(life.answer_tokens)
-    served = serving.served(model, life.precision, life.cache_bytes)
+    served = serving.served(model, serving.precision_of(accelerator, life), life.cache_bytes)
     if life.gpus:
         return _hosted(served, life, accelerator, float(life.gpus), prompt, answer)
     least = float(serving.gpus_to_hold(served, serving.server(accelerator, life), prompt, answer))

@@ -98,6 +98,12 @@ def test_the_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert "lifetime-optimal" in out and "General or specific" in out and "No post-training" in out
 
 
+def test_an_accelerator_without_bf16_serves_in_fp16_and_refuses_fp8(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["lifetime", "bert-large-cased", "--set", "cluster.accelerator=V100-32GB-SXM", "--json"]) == 0
+    assert cli.run(["lifetime", "llama-2-7b", "--set", "lifetime.precision=fp8"]) == 2
+    assert "lifetime.precision" in capsys.readouterr().err
+
+
 def test_an_unknown_price_is_told_and_no_number_is_made_up(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["lifetime", "llama-2-7b", "--set", "lifetime.accelerator=L4", "--set", "lifetime.precision=fp8", "--json"]
     code = cli.run(words)
