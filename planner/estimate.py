@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from planner import units
+from planner import library, units
 from planner.costing import energy, goodput, money
 from planner.costing.rates import Rates, price_of, rates
 from planner.counting import flops, memory, parameters
@@ -42,6 +42,10 @@ class Machine:
     device: Device
     network: Network
     software: Software
+    profile: str = ""
+    """Name of the measured profile that the device's constants were fitted to; empty where there is none."""
+    problems: tuple[Problem, ...] = ()
+    """What is doubtful about the profile, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,9 +305,13 @@ def estimate(plan: Plan) -> Estimate:
     with recording():
         numbers = workload(plan)
         outcome = compute(numbers, parts, rates(plan))
-        low, high = band.factors(parts.device.source, float(outcome.mfu))
-        figures = _figures(plan, numbers, outcome, (float(low), float(high)))
-    if not band.is_validated(float(outcome.mfu)):
+        busy = _busy(float(outcome.mfu), parts)
+        low, high = map(float, band.factors(parts.device.source, busy))
+        if parts.profile:  # no surer than the profile's own shapes left out
+            low, high = min(low, 1 - float(parts.device.band)), max(high, 1 + float(parts.device.band))
+        figures = _figures(plan, numbers, outcome, (low, high))
+    problems.extend(parts.problems)
+    if not band.is_validated(busy):
         problems.append(_not_validated(outcome))
     if not outcome.fits:
         problems.append(_too_large(plan, outcome))
@@ -313,11 +321,29 @@ def estimate(plan: Plan) -> Estimate:
 
 
 def machine(plan: Plan) -> Machine:
-    """The timing constants that a plan's names stand for."""
+    """The timing constants that a plan's names stand for; of its device as measured, where there is a profile of it.
+
+    Raises `PlanError` where the plan names a profile that says nothing about its accelerator.
+    """
+    links, base = network(plan.cluster), software(plan.recipe.framework)
+    if not plan.profile and not library.paths("measured"):
+        return Machine(device=device(plan.cluster.accelerator, plan.recipe.precision), network=links, software=base)
+    from planner.timing import measured, selection  # only who has measured waits for it
+
+    known = selection.known(plan)
+    if known.fit is None:
+        plain = device(plan.cluster.accelerator, plan.recipe.precision)
+        return Machine(device=plain, network=links, software=base, problems=known.problems)
     return Machine(
-        device=device(plan.cluster.accelerator, plan.recipe.precision), network=network(plan.cluster),
-        software=software(plan.recipe.framework),
+        device=known.fit.device, network=links, software=measured.in_place_of(base, known.fit), profile=known.profile,
+        problems=known.problems,
     )  # fmt: skip
+
+
+def _busy(mfu: float, parts: Machine) -> float:
+    """Utilization against what a device's products were measured to reach, else against its data sheet's peak: the
+    generic processor's peak is a guess."""
+    return mfu / min(1.0, float(parts.device.matmul_efficiency)) if parts.profile else mfu
 
 
 def _too_large(plan: Plan, outcome: Outcome) -> Problem:

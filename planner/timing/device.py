@@ -82,6 +82,10 @@ class Device:
     """The same per byte of queries and outputs."""
     cache_s: Number
     """Fixed time that a serving library adds to an attention call."""
+    tiled: Number = 1.0
+    """1 where products are cut into tiles dealt to multiprocessors, 0 where not: a CPU."""
+    matmul_rows: Number = 0.0
+    """Rows' worth of time that reading a product's weights adds, where it is not tiled."""
     band: Number
     """Relative half-width that holds 80 % of the residuals of the products."""
     source: str
@@ -114,6 +118,8 @@ def device(accelerator: Accelerator, precision: str) -> Device:
     if products.source != "interpolated":
         constants["matmul_sustained"] = _under_power(accelerator, products)
         constants |= _at_half_rate(accelerator, constants)
+    if accelerator.kind == "cpu":
+        constants |= _UNTILED
     return Device(
         peak_flops=peak,
         attention_peak_flops=_attention_peak(accelerator, precision),
@@ -207,6 +213,12 @@ def _known(constants: Mapping[str, float]) -> dict[str, float]:
 
 
 _NAMES = frozenset(field.name for field in fields(Device))
+
+_UNTILED = {
+    "tiled": 0.0, "matmul_edge": 0.0, "matmul_tail": 0.0, "matmul_sustained": 0.0, "attention_tail": 0.0,
+    "attention_backward_tail": 0.0,
+}  # fmt: skip
+"""A processor's cores share a product row by row: no tiles, no waves, nothing that runs alone at the end."""
 
 
 def _under_power(accelerator: Accelerator, found: Found) -> float:

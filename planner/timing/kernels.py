@@ -30,8 +30,11 @@ def tile_work(device: Device, m: Number, n: Number, k: Number, groups: Number = 
 
     An unfilled last wave costs its `matmul_tail` share. Loads of a tile's edges count as `matmul_edge` elements each,
     beyond those of the largest tile, whose rate is the device's efficiency: 3/256 of an element's edge an element.
-    Splitting k deals the work evenly, for `matmul_split` inner elements' worth of merging a tile.
+    Splitting k deals the work evenly, for `matmul_split` inner elements' worth of merging a tile. A device without
+    tiles (a CPU) takes `matmul_rows` rows' worth of time to read the weights.
     """
+    if not np.any(device.tiled):
+        return groups * (m + device.matmul_rows) * n * (k + device.matmul_depth) / device.multiprocessors
     rows = {size: np.ceil(m / size) for size in (256, 128)}
     columns = {size: np.ceil(n / size) for size in (256, 128, 64)}
     share = groups / device.multiprocessors

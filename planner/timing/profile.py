@@ -208,14 +208,23 @@ class Profile(_Part):
 
 def load(name_or_path: str | Path) -> Profile:
     """A profile from a file, or a shipped (or the user's own) one by name. Raises `InputError`."""
-    path = Path(name_or_path)
-    is_path = isinstance(name_or_path, Path) or path.suffix == ".json" or path.parent != Path()
-    if not is_path:
-        known = library.paths("measured")
-        if library.slug(str(name_or_path)) not in known:
-            raise UnknownNameError("measured profile", str(name_or_path), known)
-        path = known[library.slug(str(name_or_path))]
+    path = find(name_or_path)
     return from_data(library.read_json(path), str(path))
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The file of a profile: the path itself, or the shipped (or the user's own) one of a name."""
+    path = Path(name_or_path)
+    if isinstance(name_or_path, Path) or path.suffix == ".json" or path.parent != Path():
+        return path
+    known = library.paths("measured")
+    if not known:
+        raise InputError(
+            f"there is no measured profile yet, so none named {shorten(name_or_path)!r}: run profile first"
+        )
+    if library.slug(name_or_path) not in known:
+        raise UnknownNameError("measured profile", name_or_path, known)
+    return known[library.slug(name_or_path)]
 
 
 def from_data(data: dict[str, Any], where: str = "profile") -> Profile:

@@ -1,0 +1,209 @@
+"""Which measured profile a plan's times rest on: the one it names, else the best of the very same device.
+
+A profile of another kind of device (a CPU's for a GPU) is refused; one of another GPU is carried over and said so; a
+file that cannot be read is named. Nothing is mixed silently.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from planner import library
+from planner.errors import InputError, shorten
+from planner.plan.check import Problem
+from planner.plan.cluster import Accelerator
+from planner.plan.file import PlanError
+from planner.plan.plan import Plan
+from planner.plan.workload import workload
+from planner.timing import measured, profile
+from planner.timing.device import device
+from planner.timing.measured import Fit
+from planner.timing.profile import Profile
+
+MEMORY_TOLERANCE = 0.10
+"""Drivers report a little less memory than data sheets; the next larger variant has a fifth more."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a plan's device by measuring. Without a profile `fit` is None and its name empty."""
+
+    fit: Fit | None = None
+    profile: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def known(plan: Plan) -> Known:
+    """The fit of the profile that the plan names, or of the best of its accelerator; raises `PlanError`."""
+    if plan.profile:
+        return _named(plan)
+    found, problems = _candidates(plan)
+    precision = plan.recipe.precision
+    usable = [one for one in found if precision in precisions(one.content)]
+    if not usable:
+        if found:
+            problems.append(_other_precision(found[0].content, precision))
+        return Known(problems=tuple(problems))
+    best = max(usable, key=lambda one: (_is_of_this_layer(one.content, plan), one.content.created))
+    return Known(_labelled(best, plan), best.content.name or best.path.stem, tuple(problems))
+
+
+def is_same(measured_on: profile.Device, accelerator: Accelerator) -> bool:
+    """Whether a device that was measured is this accelerator: by its name as the driver tells it, and its memory.
+
+    The accelerator `CPU` stands for the processor at hand, whichever it is.
+    """
+    if accelerator.kind == "cpu" or measured_on.kind == "cpu":
+        return accelerator.kind == "cpu" and measured_on.kind == "cpu"
+    told, sheet = _words(measured_on.name), _words(accelerator.name)
+    forms = {"pcie", "nvl"}
+    chip = {word for word in sheet if not re.fullmatch(r"\d+gb|sxm\d?|pcie|nvl\d*|hbm\w+|\d+w|gcd|1", word)}
+    memory = abs(measured_on.memory_bytes / accelerator.memory_bytes - 1) < MEMORY_TOLERANCE
+    return bool(chip) and chip <= told and told & forms == sheet & forms and memory and not told & {"laptop", "max"}
+
+
+def precisions(content: Profile) -> list[str]:
+    """Precisions that a layer was measured in."""
+    return list(dict.fromkeys(row.dtype for row in content.rows if row.operation == "layer" and not row.compiled))
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A profile with the file that it came from, and which version of that file."""
+
+    path: Path
+    stamp: tuple[int, int]
+    content: Profile
+
+
+def _named(plan: Plan) -> Known:
+    try:
+        path = profile.find(plan.profile)
+        stored = _Stored(path, _stamp(path), _whole(path, _stamp(path)))
+    except InputError as error:
+        _refuse(str(error))
+    content, accelerator, precision = stored.content, plan.cluster.accelerator, plan.recipe.precision
+    name = content.name or path.stem
+    if (content.device.kind == "cpu") != (accelerator.kind == "cpu") or accelerator.kind not in ("cpu", "gpu"):
+        _refuse(
+            f"{name!r} was measured on a {content.device.kind.upper()} ({content.device.name}) and says nothing about "
+            f"{accelerator.name}; leave the field blank, or profile that device and name its profile"
+        )
+    if precision not in precisions(content):
+        there = ", ".join(precisions(content)) or "no layer at all"
+        _refuse(f"{name!r} holds no layer in {precision} (it has {there}); set recipe.precision, or leave it blank")
+    problems = []
+    if not content.complete:
+        why = content.incomplete_because or "stopped early"
+        problems.append(_warning(f"{name!r} is not complete ({why})", "measure again for surer figures"))
+    if not is_same(content.device, accelerator):
+        told = (
+            f"{name!r} was measured on {content.device.name}; its efficiencies are carried over to {accelerator.name}"
+        )
+        problems.append(_warning(told, "profile that device, or leave the field blank"))
+    return Known(_labelled(stored, plan), name, tuple(problems))
+
+
+def _candidates(plan: Plan) -> tuple[list[_Stored], list[Problem]]:
+    """Complete profiles of the plan's accelerator; a warning for each file that cannot be read."""
+    found, problems = [], []
+    for path in library.paths("measured").values():
+        try:
+            stamp = _stamp(path)
+            if is_same(_device_in(path, stamp), plan.cluster.accelerator):
+                content = _whole(path, stamp)
+                if content.complete:
+                    found.append(_Stored(path, stamp, content))
+        except InputError as error:
+            first = str(error).splitlines()[0]
+            problems.append(_warning(f"a measured profile is left out: {first}", f"measure again, or remove {path}"))
+    return found, problems
+
+
+def _labelled(stored: _Stored, plan: Plan) -> Fit:
+    """The fit with what it knows of the plan's layer shape; of another device's profile, carried over."""
+    accelerator, precision = plan.cluster.accelerator, plan.recipe.precision
+    if not is_same(stored.content.device, accelerator):
+        own = _accelerator_of(stored.content.device)
+        if own is None or own.peak(precision) is None:
+            _refuse(
+                f"{stored.content.device.name} is not among the accelerators, so its efficiencies cannot be carried "
+                f"over to {accelerator.name}; add it, or leave the field blank"
+            )
+        return measured.carried(_fit(stored.path, stored.stamp, own, precision), accelerator, precision)
+    found = _fit(stored.path, stored.stamp, accelerator, precision)
+    level = measured.knowledge(stored.content, workload(plan), precision)
+    beyond = level == "carried"
+    if beyond and device(accelerator, precision).source == "interpolated":
+        level = "interpolated"  # the constants that the fit began from know other shapes of this device
+    basis = {"measured": "this layer shape was measured; "}.get(level, "beyond the measured shapes; " if beyond else "")
+    return replace(found, device=replace(found.device, source=level, basis=basis + found.device.basis))
+
+
+@lru_cache(maxsize=32)
+def _fit(path: Path, stamp: tuple[int, int], accelerator: Accelerator, precision: str) -> Fit:
+    return measured.fit(_whole(path, stamp), accelerator, precision)
+
+
+@lru_cache(maxsize=32)
+def _whole(path: Path, stamp: tuple[int, int]) -> Profile:
+    return profile.load(path)
+
+
+@lru_cache(maxsize=256)
+def _device_in(path: Path, stamp: tuple[int, int]) -> profile.Device:
+    """The device that a file tells of, without reading its rows."""
+    data = library.read_json(path)
+    try:
+        return profile.Device.model_validate(data.get("device"))
+    except ValidationError:
+        raise InputError(f"{path}: not a whole profile (it names no device)") from None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes when the file does."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return state.st_mtime_ns, state.st_size
+
+
+def _accelerator_of(measured_on: profile.Device) -> Accelerator | None:
+    """The data sheet of a device that was measured, among those that are known."""
+    every = (Accelerator.model_validate(library.read_json(path)) for path in library.paths("accelerators").values())
+    return next((one for one in every if is_same(measured_on, one)), None)
+
+
+def _is_of_this_layer(content: Profile, plan: Plan) -> bool:
+    """Measured at the plan's own widths, so that only tokens and splits lie between."""
+    mine, theirs = plan.model, content.model
+    return all(
+        getattr(mine, name) == getattr(theirs, name)
+        for name in ("hidden", "ffn", "heads", "kv_heads", "head_dim", "gated", "experts")
+    )
+
+
+def _other_precision(content: Profile, precision: str) -> Problem:
+    there = precisions(content)
+    message = f"this device was measured in {', '.join(there) or 'nothing'} ({content.name}), not in {precision}"
+    changes = {"recipe.precision": there[0]} if there else {}
+    return Problem("profile", "warning", f"{message}: no profile is used", f"use {there[0]}" if there else "", changes)
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", name.casefold()))
+
+
+def _warning(message: str, suggestion: str) -> Problem:
+    return Problem("profile", "warning", message, suggestion)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise PlanError("plan", [("profile", "; ".join(shorten(line, 300) for line in message.splitlines()[:3]))])
