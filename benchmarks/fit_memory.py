@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from planner import library
 from planner.counting import allocation, memory, parameters
@@ -36,13 +39,14 @@ BOUNDS = {
     "reserve_share": (0.0, 0.3),
     "steady_reserve_share": (0.0, 0.5),
     "state_reserve_share": (0.0, 0.5),
+    "late_free_share": (0.0, 1.0),
     "context_bytes": (0.4e9, 3e9),
 }
 FREE = {
-    "nanotron": ("logit_bytes", "spare_gradient_bytes", "stream_buffers", "scratch_layers", "buffer_bytes",
-                 "reserve_share", "steady_reserve_share", "state_reserve_share"),
+    "nanotron": ("logit_bytes", "spare_gradient_bytes", "stream_buffers", "buffer_bytes", "reserve_share",
+                 "steady_reserve_share", "state_reserve_share", "late_free_share"),
     "megatron-core": ("logit_bytes", "stream_buffers", "buffer_bytes"),
-    "megatron-2021": ("logit_bytes", "spare_gradient_bytes", "buffer_bytes", "reserve_share"),
+    "megatron-deepspeed": ("spare_gradient_bytes", "scratch_layers", "buffer_bytes"),
     "torchtitan": ("selective_kept", "logit_bytes", "reserve_share"),
 }  # fmt: skip
 BOUNDS["selective_kept"] = (0.2, 1.0)
@@ -57,17 +61,17 @@ def main() -> None:
     runs = runs.where(kept)
     expressed = table.express(runs)
     usable = expressed.skipped == ""
-    names = expressed.software_names
+    names, there = expressed.software_names, expressed.of_device(lambda a: a.memory_bytes)
     start = {str(name): allocation.allocation(str(name)) for name in np.unique(names)}
     fitted = dict(start)
     fit_on = usable & ~np.isin(runs.words["source_key"], options.leave_out)
     for name, free in FREE.items():
         rows = fit_on & (names == name)
         if rows.any():
-            fitted[name] = _fit(_rows(expressed.workload, rows), runs.where(rows), start[name], free)
+            fitted[name] = _fit(_rows(expressed.workload, rows), runs.where(rows), there[rows], start[name], free)
     for title, constants in (("before", start), ("after", fitted)):
         print(title)
-        _report(expressed.workload, runs, names, usable, constants)
+        _report(expressed.workload, runs, names, there, usable, constants)
     for file in ("runs_open.csv", "runs_failed_open.csv"):
         _fits(options.data / file, fitted)
     for name in FREE:
@@ -88,15 +92,15 @@ def _rows(w: Workload, mask: NDArray[np.bool_]) -> Workload:
     return Workload(**{name: np.broadcast_to(getattr(w, name), mask.shape)[mask] for name in Workload.__slots__})
 
 
-def predict(w: Workload, runs: Runs, constants: Allocation) -> Array:
+def predict(w: Workload, runs: Runs, device_bytes: Array, constants: Allocation) -> Array:
     """What each row's source would print."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        printed = memory.as_printed(w, parameters.count(w), constants, runs.words["mem_definition"])
+        printed = memory.as_printed(w, parameters.count(w), constants, runs.words["mem_definition"], device_bytes)
     return np.broadcast_to(np.asarray(printed), (len(runs),))
 
 
-def _fit(w: Workload, runs: Runs, start: Allocation, free: tuple[str, ...]) -> Allocation:
+def _fit(w: Workload, runs: Runs, device_bytes: Array, start: Allocation, free: tuple[str, ...]) -> Allocation:
     measured = runs.numbers["mem_gb_per_gpu"] * 1e9
     sources, index, counts = np.unique(runs.words["source_key"], return_inverse=True, return_counts=True)
     weight = np.sqrt(len(runs) / len(sources) / counts[index]) / np.sqrt(len(runs))
@@ -105,7 +109,7 @@ def _fit(w: Workload, runs: Runs, start: Allocation, free: tuple[str, ...]) -> A
 
     def residuals(x: Array) -> Array:
         constants = replace(start, **dict(zip(free, low + x * (high - low), strict=True)))
-        errors = np.log(predict(w, runs, constants) / measured)
+        errors = np.log(predict(w, runs, device_bytes, constants) / measured)
         pull = PULL * (x - (at - low) / (high - low)) / np.sqrt(len(free))
         return np.concatenate([weight * np.sqrt(2 * (np.sqrt(1 + (errors / SCALE) ** 2) - 1)) * SCALE, pull * SCALE])
 
@@ -118,17 +122,26 @@ SCALE = 0.03
 """Errors beyond this count as in a median, below as in a mean."""
 
 
-def _report(w: Workload, runs: Runs, names: table.Text, usable: NDArray[np.bool_], constants: dict[str, Allocation]) -> None:
+def _report(
+    w: Workload,
+    runs: Runs,
+    names: table.Text,
+    there: Array,
+    usable: NDArray[np.bool_],
+    constants: dict[str, Allocation],
+) -> None:
     errors = np.full(len(runs), np.nan)
     for name, one in constants.items():
         rows = usable & (names == name)
         if rows.any():
-            errors[rows] = predict(_rows(w, rows), runs.where(rows), one) / (runs.numbers["mem_gb_per_gpu"][rows] * 1e9) - 1
+            printed = predict(_rows(w, rows), runs.where(rows), there[rows], one)
+            errors[rows] = printed / (runs.numbers["mem_gb_per_gpu"][rows] * 1e9) - 1
     for source in (*np.unique(runs.words["source_key"]), "all"):
         e = errors[((runs.words["source_key"] == source) | (source == "all")) & np.isfinite(errors)]
         if len(e):
             size = np.abs(e)
-            print(f"  {source:18} n {len(e):5}  median {np.median(size):6.1%}  p90 {np.quantile(size, 0.9):6.1%}  bias {np.median(e):+6.1%}")
+            spread = f"median {np.median(size):6.1%}  p90 {np.quantile(size, 0.9):6.1%}  bias {np.median(e):+6.1%}"
+            print(f"  {source:18} n {len(e):5}  {spread}")
 
 
 def _fits(path: Path, constants: dict[str, Allocation]) -> None:
@@ -138,13 +151,13 @@ def _fits(path: Path, constants: dict[str, Allocation]) -> None:
     usable = expressed.skipped == ""
     unique, index = np.unique(expressed.software_names, return_inverse=True)
     software = allocation.gather([constants.get(str(n)) or allocation.allocation(str(n)) for n in unique], index)
-    with np.errstate(all="ignore"):
-        total = np.asarray(memory.count(expressed.workload, parameters.count(expressed.workload), software).total)
     there = expressed.of_device(lambda a: a.memory_bytes)
+    with np.errstate(all="ignore"):
+        counted = memory.count(expressed.workload, parameters.count(expressed.workload), software, there)
     ran = runs.words["outcome"] == "ran"
     for word, mask in (("ran", ran & usable), ("failed", ~ran & usable)):
         if mask.any():
-            fits = (total <= there)[mask]
+            fits = (np.asarray(counted.total) <= there)[mask]
             print(f"{path.name}: {word}: {mask.sum()}, said to fit {fits.mean():.1%}")
             for source in np.unique(runs.words["source_key"][mask]) if word == "ran" else ():
                 mine = runs.words["source_key"][mask] == source

@@ -1,4 +1,4 @@
-"""What a software generation keeps in memory beside the mathematics: copies its kernels save, buffers, the allocator's reserve.
+"""What a software generation keeps in memory beside the mathematics: saved copies, buffers, the allocator's reserve.
 
 The constants stand in `profiles/frameworks/` under `memory`. Counts of tensors are read from the generation's source
 code; bytes of buffers and shares of the reserve are fitted on published runs by `benchmarks/fit_memory.py`.
@@ -20,7 +20,7 @@ from planner.formula import Number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """Memory constants of one software generation, numbers or arrays. The defaults are Megatron-Core's with fused kernels."""
+    """Memory constants of one software generation, numbers or arrays. The defaults are those of fused kernels."""
 
     norm_written_out: Number = 0.0
     """1: an RMSNorm made of single operations saves two fp32 copies of its input; 0: a fused one saves the input."""
@@ -30,8 +30,11 @@ class Allocation:
     """Further copies of the queries kept from before the rotary embedding."""
     key_value_copies: Number = 0.0
     """Further copies of keys and values kept from before the rotary embedding, packing or transposing."""
+    routed_copies: Number = 1.0
+    """h-wide tensors saved for each expert that a token visits: the permuted input; 3 where the router's weight
+    multiplies the output and the products are added up, which keeps both."""
     selective_kept: Number = 1.0
-    """Share of a layer kept by selective recomputation beside the attention scores: 1 Megatron's, less when by operator."""
+    """Share of a layer that selective recomputation keeps, scores left out: 1 Megatron's, less when by operator."""
     keeps_working_copy: Number = 1.0
     """0: sharded weights exist in master precision only and are cast when gathered (FSDP2)."""
     logit_bytes: Number = 10.0
@@ -53,7 +56,10 @@ class Allocation:
     steady_reserve_share: Number = 0.0
     """The same, on top, once freed blocks are reused by later micro-batches (more micro-batches than stages)."""
     state_reserve_share: Number = 0.0
-    """The same, as a share of optimizer states first made in the middle of cached blocks."""
+    """The same, as a share of optimizer states, which the first step makes in the middle of cached blocks."""
+    late_free_share: Number = 0.0
+    """Whole residual streams of tensor-parallel products, two a layer, whose blocks wait for NCCL's stream while the
+    host runs ahead through the layers; messages between stages hold it back."""
     context_bytes: Number = 0.9e9
     """CUDA context with loaded kernels, and NCCL's buffers: what nvidia-smi shows beyond what PyTorch reserves."""
     balances_head: Number = 0.0

@@ -17,7 +17,9 @@ from planner.counting.parameters import Parameters
 from planner.formula import Number, formula
 from planner.plan.workload import Workload
 
-KORTHIKANTI = "Korthikanti 2022 (arXiv 2205.05198) eqs. 1–6, redone for grouped queries, gated feed-forward, FlashAttention"  # fmt: skip
+KORTHIKANTI = (
+    "Korthikanti 2022 (arXiv 2205.05198) eqs. 1–6, redone for grouped queries, gated feed-forward, FlashAttention"
+)
 RAJBHANDARI = "Rajbhandari 2020 (ZeRO, arXiv 1910.02054) §3"
 
 MODERN = Allocation()
@@ -59,7 +61,11 @@ class Memory:
         return self.buffers + self.reserve + self.context
 
 
-@formula("(L_stage·layer + ends)/t", unit="parameters", source="each stage's layers and its embedding or head, split over the tensor-parallel group")  # fmt: skip
+@formula(
+    "(L_stage·layer + ends)/t",
+    unit="parameters",
+    source="each stage's layers and its embedding or head, split over the tensor-parallel group",
+)
 def stage_parameters(layers: Number, layer: Number, ends: Number, tp: Number) -> Number:
     """Parameters of one stage on one tensor-parallel rank."""
     return (layers * layer + ends) / tp
@@ -75,7 +81,12 @@ def state_bytes(
 
 @formula("2·T·h·(x_norm + bytes)/t_s", unit="B", source=KORTHIKANTI)
 def norms_saved_bytes(
-    tokens: Number, hidden: Number, stream_shards: Number, element_bytes: Number, norm_vectors: Number, written_out: Number
+    tokens: Number,
+    hidden: Number,
+    stream_shards: Number,
+    element_bytes: Number,
+    norm_vectors: Number,
+    written_out: Number,
 ) -> Number:
     """Saved by a layer's two norms: their inputs and, for the products that follow, their outputs. An RMSNorm written
     out in single operations saves its input cast to fp32 and its normalized input in fp32 instead (8 bytes)."""
@@ -85,9 +96,15 @@ def norms_saved_bytes(
 
 @formula("bytes·T·((1 + x_q)·a + 2·(1 + x_kv)·max(k, t) + a)·d/t + 4·a·T/t", unit="B", source=KORTHIKANTI)
 def attention_saved_bytes(
-    tokens: Number, heads: Number, kv_heads: Number, head_dim: Number, tp: Number, element_bytes: Number,
-    query_copies: Number = 0.0, key_value_copies: Number = 0.0,
-) -> Number:  # fmt: skip
+    tokens: Number,
+    heads: Number,
+    kv_heads: Number,
+    head_dim: Number,
+    tp: Number,
+    element_bytes: Number,
+    query_copies: Number = 0.0,
+    key_value_copies: Number = 0.0,
+) -> Number:
     """Saved by the attention block: queries, keys, values (and x copies from before the rotary embedding), output, and
     one fp32 log-sum-exp a head. A rank keeps at least one key/value head."""
     wide = (2 + query_copies) * heads + 2 * (1 + key_value_copies) * np.maximum(kv_heads, tp)
@@ -105,13 +122,19 @@ def scores_saved_bytes(
 
 @formula("bytes·T·n·f/t", unit="B", source=KORTHIKANTI)
 def feed_forward_saved_bytes(tokens: Number, ffn: Number, tensors: Number, tp: Number, element_bytes: Number) -> Number:
-    """Saved by the feed-forward block: gate, up and product (gated, 3 f; 4 f with the bent gate), or input and output of
-    the activation (2 f)."""
+    """Saved by the feed-forward block: gate, up and product (gated, 3 f; 4 f with the bent gate), or input and output
+    of the activation (2 f)."""
     return element_bytes * tokens * tensors * ffn / tp
 
 
-@formula("min(m·v, 2(p − 1 − i) + (v − 1)·p + 1)·L/(p·v)", unit="layers", source="Narayanan 2021 (arXiv 2104.04473) §2.2; Korthikanti 2022 §4.2.3")  # fmt: skip
-def layers_in_flight(stage_layers: Number, after: Number, pp: Number, virtual_stages: Number, micro_batches: Number, gpipe: Number) -> Number:  # fmt: skip
+@formula(
+    "min(m·v, 2(p − 1 − i) + (v − 1)·p + 1)·L/(p·v)",
+    unit="layers",
+    source="Narayanan 2021 (arXiv 2104.04473) §2.2; Korthikanti 2022 §4.2.3",
+)
+def layers_in_flight(
+    stage_layers: Number, after: Number, pp: Number, virtual_stages: Number, micro_batches: Number, gpipe: Number
+) -> Number:
     """Layers whose activations one stage holds at its peak, counted once a micro-batch. `after`: stages behind it.
 
     1F1B: as many micro-batches as there are stages from here to the end; interleaved: Megatron's warm-up chunks;
@@ -122,32 +145,83 @@ def layers_in_flight(stage_layers: Number, after: Number, pp: Number, virtual_st
     return np.where(gpipe > 0, most, np.minimum(most, chunks)) * stage_layers / virtual_stages
 
 
-@formula("min(L, ⌊(L·c + c_head)/(p·c)⌋ + 1)", unit="layers", source="nanotron 0.5, models/base.py build_model: a stage takes blocks until their cost passes its share")  # fmt: skip
+@formula(
+    "bytes·(2·P_layer + P_ends); with stages (bytes + bytes_grad)·P_stage",
+    unit="B",
+    source="Zhao 2023 (PyTorch FSDP, arXiv 2304.11277) §3.2–3.3",
+)
+def gathered_bytes(
+    weight_bytes: Number, gradient_bytes: Number, in_flight: Number, stage: Number, pp: Number
+) -> Number:
+    """Unsharded weights under ZeRO-3: the layer in use and the next, with embedding and head. A pipeline's stage comes
+    back to its weights with every micro-batch, so it keeps all of them, and their whole gradients, through a step."""
+    return np.where(pp > 1, (weight_bytes + gradient_bytes) * stage, weight_bytes * in_flight)[()]
+
+
+@formula(
+    "min(L, ⌊(L·c + c_head)/(p·c)⌋ + 1)",
+    unit="layers",
+    source="nanotron 0.5, models/base.py build_model: a stage takes blocks until their cost passes its share",
+)
 def layers_by_cost(layers: Number, layer_cost: Number, head_cost: Number, pp: Number, stages: Number) -> Number:
     """Layers in the first `stages` of p stages when the head's cost is dealt out with the layers'."""
     share = (layers * layer_cost + head_cost) * stages / pp
-    return np.minimum(layers, np.floor(share / layer_cost) + 1)
+    dealt: Number = np.minimum(layers, np.floor(share / layer_cost) + 1)
+    return dealt
 
 
-@formula("x_g·P_stage + x_l·P_layer + x_h·P_head + x_s·bytes·T·h + x_a·A_layer + const", unit="B", source="gradients under way, messages and workspaces of a software generation")  # fmt: skip
+@formula(
+    "x_g·P_stage + x_l·P_layer + x_h·P_head + x_s·bytes·T·h + x_a·A_layer + const",
+    unit="B",
+    source="gradients under way, messages and workspaces of a software generation",
+)
 def buffer_bytes(
     stage: Number, layer: Number, head: Number, stream: Number, layer_saved: Number, software: Allocation
 ) -> Number:
     """What lives beside the accumulated gradients and the saved activations at the peak. `stage`, `layer`, `head`:
     parameters on one rank; `stream`: bytes of one whole residual stream; `layer_saved`: of one layer's activations."""
     return (
-        software.spare_gradient_bytes * stage + software.spare_layer_bytes * layer + software.spare_head_bytes * head
-        + software.stream_buffers * stream + software.scratch_layers * layer_saved + software.buffer_bytes
-    )  # fmt: skip
+        software.spare_gradient_bytes * stage
+        + software.spare_layer_bytes * layer
+        + software.spare_head_bytes * head
+        + software.stream_buffers * stream
+        + software.scratch_layers * layer_saved
+        + software.buffer_bytes
+    )
 
 
-@formula("x·moving + (m > p)·x_m·activations + x_o·optimizer", unit="B", source="PyTorch's caching allocator: blocks split by small tensors no longer hold large ones")  # fmt: skip
+@formula(
+    "x·moving + (m > p)·(x_m·activations + x_o·optimizer)",
+    unit="B",
+    source="PyTorch's caching allocator: blocks split by small tensors no longer hold large ones",
+)
 def reserve_bytes(
     moving: Number, activations: Number, optimizer: Number, micro_batches: Number, pp: Number, software: Allocation
 ) -> Number:
     """What the allocator holds but has not handed out. `moving`: bytes that come and go within a step."""
-    steady = (micro_batches > pp) * software.steady_reserve_share * activations
-    return software.reserve_share * moving + steady + software.state_reserve_share * optimizer
+    kept = software.steady_reserve_share * activations + software.state_reserve_share * optimizer
+    return software.reserve_share * moving + (micro_batches > pp) * kept
+
+
+@formula(
+    "(p = 1)·x·2·L·bytes·T·h·(1 − 1/t)",
+    unit="B",
+    source="PyTorch's record_stream: a block used by NCCL is free only when its stream has passed",
+)
+def late_free_bytes(layers: Number, stream: Number, tp: Number, pp: Number, share: Number) -> Number:
+    """Outputs of the two row-parallel products of each layer, not yet reusable while the host runs ahead. `stream`:
+    bytes of one whole residual stream."""
+    return (pp == 1) * share * 2 * layers * stream * (1 - 1 / tp)
+
+
+@formula(
+    "min(wanted, max(0, device − needed))",
+    unit="B",
+    source="PyTorch's caching allocator: where the device is full it gives cached blocks back and tries again",
+)
+def held_reserve_bytes(wanted: Number, device_bytes: Number, needed: Number) -> Number:
+    """The reserve that a device of this size has room for: it gives way before memory runs out."""
+    return np.minimum(wanted, np.maximum(0.0, device_bytes - needed))
 
 
 PARTS = ("weights", "gradients", "optimizer", "gathered", "activations", "logits", "buffers", "reserve", "context")
@@ -155,35 +229,51 @@ PARTS = ("weights", "gradients", "optimizer", "gathered", "activations", "logits
 
 @formula(" + ".join(PARTS), unit="B", source="sum of the parts")
 def total_bytes(
-    weights: Number, gradients: Number, optimizer: Number, gathered: Number, activations: Number, logits: Number,
-    buffers: Number, reserve: Number, context: Number,
-) -> Number:  # fmt: skip
+    weights: Number,
+    gradients: Number,
+    optimizer: Number,
+    gathered: Number,
+    activations: Number,
+    logits: Number,
+    buffers: Number,
+    reserve: Number,
+    context: Number,
+) -> Number:
     """Memory of one GPU at its peak."""
     return weights + gradients + optimizer + gathered + activations + logits + buffers + reserve + context
 
 
-def count(w: Workload, parameters: Parameters, software: Allocation = MODERN) -> Memory:
-    """Memory of a workload's fullest stage."""
-    first, last = first_stage(w, parameters, software), last_stage(w, parameters, software)
+def count(w: Workload, parameters: Parameters, software: Allocation = MODERN, device_bytes: Number = np.inf) -> Memory:
+    """Memory of a workload's fullest stage. `device_bytes`: the GPU's, which bounds the allocator's reserve."""
+    saved = layer_saved_bytes(w, software)
+    first, last = (_stage(w, parameters, software, device_bytes, saved, is_first=end) for end in (True, False))
     last_is_fuller = (w.pp == 1) | (last.total > first.total)
     parts = {name: np.where(last_is_fuller, getattr(last, name), getattr(first, name))[()] for name in PARTS}
     return Memory(**parts, total=total_bytes(**parts))
 
 
-def first_stage(w: Workload, parameters: Parameters, software: Allocation = MODERN) -> Memory:
+def first_stage(
+    w: Workload, parameters: Parameters, software: Allocation = MODERN, device_bytes: Number = np.inf
+) -> Memory:
     """Memory of the stage with the embedding: the one whose rank writes the log in most software."""
-    return _stage(w, parameters, software, is_first=True)
+    return _stage(w, parameters, software, device_bytes, layer_saved_bytes(w, software), is_first=True)
 
 
-def last_stage(w: Workload, parameters: Parameters, software: Allocation = MODERN) -> Memory:
+def last_stage(
+    w: Workload, parameters: Parameters, software: Allocation = MODERN, device_bytes: Number = np.inf
+) -> Memory:
     """Memory of the stage with head and loss."""
-    return _stage(w, parameters, software, is_first=False)
+    return _stage(w, parameters, software, device_bytes, layer_saved_bytes(w, software), is_first=False)
 
 
-def as_printed(w: Workload, parameters: Parameters, software: Allocation, definition: Text) -> Number:
-    """The figure that a software's log prints for a workload, in its convention: the stage it reads, allocated, reserved
-    or the whole as nvidia-smi shows it (`definition`, one a row; other words: the software's own), and its unit."""
-    first, fullest = first_stage(w, parameters, software), count(w, parameters, software)
+def as_printed(
+    w: Workload, parameters: Parameters, software: Allocation, definition: Text, device_bytes: Number = np.inf
+) -> Number:
+    """The figure that a software's log prints for a workload, in its convention: the stage it reads, allocated,
+    reserved or the whole as nvidia-smi shows it, and its unit. `definition`: one word a row; any other than these
+    means the software's own."""
+    first = first_stage(w, parameters, software, device_bytes)
+    fullest = count(w, parameters, software, device_bytes)
     reserved = (definition == "reserved") | ((software.prints_reserved > 0) & ~np.isin(definition, _DEFINED))
 
     def read(stage: Memory) -> Number:
@@ -203,21 +293,37 @@ def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Numbe
         tokens, w.hidden, stream_shards, w.activation_bytes, w.norm_vectors, software.norm_written_out
     )
     attention = attention_saved_bytes(
-        tokens, w.heads, w.kv_heads, w.head_dim, w.tp, w.activation_bytes, software.query_copies, software.key_value_copies
+        tokens,
+        w.heads,
+        w.kv_heads,
+        w.head_dim,
+        w.tp,
+        w.activation_bytes,
+        software.query_copies,
+        software.key_value_copies,
     )
     scores = scores_saved_bytes(tokens, w.sequence, w.heads, w.tp, w.flash, w.dropout, w.activation_bytes)
     tensors = np.where(w.ffn_matrices > 2, software.gated_tensors, 2.0)
     dense = feed_forward_saved_bytes(tokens, w.ffn, tensors, w.tp, w.activation_bytes)
     routed = w.experts_per_token + w.shared_experts
     mixture = feed_forward_saved_bytes(tokens * routed, w.expert_ffn, tensors, w.tp, w.activation_bytes)
-    mixture = mixture + 2 * w.activation_bytes * tokens * w.experts_per_token * w.hidden / stream_shards
+    visits = tokens * w.experts_per_token * w.hidden / stream_shards
+    mixture = mixture + software.routed_copies * w.activation_bytes * visits
     mixture_share = (w.layers - w.dense_layers) / w.layers
     masks = 2 * w.dropout * tokens * w.hidden / stream_shards
     whole = norms + attention + scores + masks + dense * (1 - mixture_share) + mixture * mixture_share
     return whole, scores, w.activation_bytes * tokens * w.hidden / stream_shards
 
 
-def _stage(w: Workload, parameters: Parameters, software: Allocation, *, is_first: bool) -> Memory:
+def _stage(
+    w: Workload,
+    parameters: Parameters,
+    software: Allocation,
+    device_bytes: Number,
+    saved: tuple[Number, Number, Number],
+    *,
+    is_first: bool,
+) -> Memory:
     """The first or the last stage (with one stage: both ends on each)."""
     blocks = w.layers + w.encoder_layers
     dense_layer = (parameters.total - parameters.embedding - parameters.head - parameters.experts) / blocks
@@ -233,24 +339,32 @@ def _stage(w: Workload, parameters: Parameters, software: Allocation, *, is_firs
     weights = weights * np.where(w.zero_stage >= 3, software.keeps_working_copy, 1.0)
     optimizer = optimizer * (1 - w.optimizer_offload)
     one_layer = dense_layer / w.tp + expert_layer / (expert_tp * w.ep)
-    gathered = (w.zero_stage >= 3) * w.weight_bytes * (2 * one_layer + ends / w.tp)
-    whole, scores, stream = layer_saved_bytes(w, software)
-    activations = _activations(w, layers, w.pp - 1 if is_first else 0.0, whole, scores, stream, software)
+    gathered = (w.zero_stage >= 3) * gathered_bytes(
+        w.weight_bytes, w.gradient_bytes, 2 * one_layer + ends / w.tp, dense + experts, w.pp
+    )
+    activations = _activations(w, layers, w.pp - 1 if is_first else 0.0, saved, software)
     holds_head = (only if is_first else 1.0) * w.has_head
     tokens = w.micro_batch * w.sequence / w.cp
     logits = holds_head * tokens * w.vocabulary / w.tp * software.logit_bytes
     head_here = holds_head * w.vocabulary * w.hidden / w.tp
     spread = np.where(w.zero_stage >= 2, w.zero_group, 1.0)
-    buffers = buffer_bytes(
-        (dense + experts) / spread, one_layer, head_here, w.activation_bytes * tokens * w.hidden, whole, software
-    )
+    stream_whole = w.activation_bytes * tokens * w.hidden
+    buffers = buffer_bytes((dense + experts) / spread, one_layer, head_here, stream_whole, saved[0], software)
     moving = activations + gathered + logits + buffers
+    needed = weights + gradients + optimizer + moving + software.context_bytes
+    wanted = reserve_bytes(moving, activations, optimizer, w.micro_batches, w.pp, software)
+    wanted = wanted + late_free_bytes(layers, stream_whole, w.tp, w.pp, software.late_free_share)
     parts = {
-        "weights": weights, "gradients": gradients, "optimizer": optimizer, "gathered": gathered,
-        "activations": activations, "logits": logits, "buffers": buffers,
-        "reserve": reserve_bytes(moving, activations, optimizer, w.micro_batches, w.pp, software),
+        "weights": weights,
+        "gradients": gradients,
+        "optimizer": optimizer,
+        "gathered": gathered,
+        "activations": activations,
+        "logits": logits,
+        "buffers": buffers,
+        "reserve": held_reserve_bytes(wanted, device_bytes, needed),
         "context": software.context_bytes,
-    }  # fmt: skip
+    }
     return Memory(**parts, total=total_bytes(**parts))
 
 
@@ -275,8 +389,9 @@ def _states(w: Workload, dense: Number, experts: Number, shared_from: int) -> Nu
 
 
 def _activations(
-    w: Workload, layers: Number, after: Number, whole: Number, scores: Number, stream: Number, software: Allocation
+    w: Workload, layers: Number, after: Number, saved: tuple[Number, Number, Number], software: Allocation
 ) -> Number:
+    whole, scores, stream = saved
     in_flight = layers_in_flight(layers, after, w.pp, w.virtual_stages, w.micro_batches, w.gpipe)
     selective = w.recompute_selective * w.recompute_share
     kept = (whole - selective * scores) * (1 - selective * (1 - software.selective_kept))
