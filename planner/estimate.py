@@ -17,6 +17,7 @@ from planner import library, units
 from planner.costing import energy, goodput, money
 from planner.costing.rates import Rates, price_of, rates
 from planner.counting import flops, memory, parameters
+from planner.counting.allocation import Allocation, allocation
 from planner.counting.flops import Flops
 from planner.counting.memory import Memory
 from planner.counting.parameters import Parameters
@@ -37,11 +38,12 @@ Kind = Literal["measured", "estimated", "published", "assumed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """The timing constants of a plan: the device, the links, the software."""
+    """The constants that a plan's names stand for: the device, the links, the software's time and its memory."""
 
     device: Device
     network: Network
     software: Software
+    allocation: Allocation
     profile: str = ""
     """Name of the measured profile that the device's constants were fitted to; empty where there is none."""
     problems: tuple[Problem, ...] = ()
@@ -131,7 +133,7 @@ def board_power_w(tdp_w: Number, share: Number) -> Number:
 def compute(w: Workload, machine: Machine, terms: Rates) -> Outcome:
     """Every number of a workload. Floats for one plan, arrays for many: the same code."""
     counted = parameters.count(w)
-    work, held = flops.count(w), memory.count(w, counted)
+    work, held = flops.count(w), memory.count(w, counted, machine.allocation, terms.memory_bytes)
     step = step_timing.count(w, counted, machine.device, machine.network, machine.software)
     steps = training_steps(w.tokens, w.batch, w.sequence)
     mean_time = goodput.mean_time_between_failures_s(terms.failures_per_node_day, terms.nodes)
@@ -326,17 +328,19 @@ def machine(plan: Plan) -> Machine:
     Raises `PlanError` where the plan names a profile that says nothing about its accelerator.
     """
     links, base = network(plan.cluster), software(plan.recipe.framework)
+    kept = allocation(plan.recipe.framework)
     if not plan.profile and not library.paths("measured"):
-        return Machine(device=device(plan.cluster.accelerator, plan.recipe.precision), network=links, software=base)
+        plain = device(plan.cluster.accelerator, plan.recipe.precision)
+        return Machine(device=plain, network=links, software=base, allocation=kept)
     from planner.timing import measured, selection  # only who has measured waits for it
 
     known = selection.known(plan)
     if known.fit is None:
         plain = device(plan.cluster.accelerator, plan.recipe.precision)
-        return Machine(device=plain, network=links, software=base, problems=known.problems)
+        return Machine(device=plain, network=links, software=base, allocation=kept, problems=known.problems)
     return Machine(
-        device=known.fit.device, network=links, software=measured.in_place_of(base, known.fit), profile=known.profile,
-        problems=known.problems,
+        device=known.fit.device, network=links, software=measured.in_place_of(base, known.fit), allocation=kept,
+        profile=known.profile, problems=known.problems,
     )  # fmt: skip
 
 
@@ -370,7 +374,8 @@ _JSON_BANDS = {
 
 _MEMORY = {
     "weights": "Weights", "gradients": "Gradients", "optimizer": "Optimizer states", "gathered": "Gathered layers",
-    "activations": "Activations", "logits": "Logits and loss", "overhead": "Context, buffers, reserve",
+    "activations": "Activations", "logits": "Logits and loss", "buffers": "Communication buffers",
+    "reserve": "Allocator reserve", "context": "CUDA context",
 }  # fmt: skip
 _TIME = {
     "forward": "Forward", "backward": "Backward", "recompute": "Recompute", "head": "Head and loss",
@@ -425,7 +430,7 @@ def _figures(plan: Plan, w: Workload, o: Outcome, factors: tuple[float, float]) 
             label,
             getattr(o.memory, name),
             "B",
-            "memory" if name in ("activations", "overhead") else "",
+            "memory" if name in ("activations", "buffers", "reserve", "context") else "",
         )
     add("time.step", "Step time", o.step.total, "s", "time")
     for name, label in _TIME.items():

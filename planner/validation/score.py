@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from planner import library
 from planner.costing.energy import co2e_kg, energy_kwh
 from planner.costing.rates import Rates
+from planner.counting import memory
 from planner.errors import TrainplanError
 from planner.estimate import Estimate, Outcome, compute, estimate
 from planner.formula import Array
@@ -163,7 +164,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     runs, rows = e.runs, []
     ran = np.char.lower(runs.words["outcome"])
-    memory_total = np.broadcast_to(np.asarray(outcome.memory.total, dtype=float), (len(runs),))
+    memory_total = _memory_as_printed(e, outcome)
     fits = np.broadcast_to(np.asarray(outcome.fits), (len(runs),))
     kind, quality = runs.words["kind"], runs.words["quality"]
     scored_kind = np.isin(kind, ("benchmark", "run", "")) & (quality != "C")
@@ -200,6 +201,16 @@ def _rows(
             )
             add(i, "step_time_s", None, None, None, why)
     return rows
+
+
+def _memory_as_printed(e: Expressed, outcome: Outcome) -> Array:
+    """The predicted memory in the convention that each source prints: the stage and the allocator's figure it reads
+    (allocated, reserved, nvidia-smi), so that `predicted` can differ from the fullest stage's total."""
+    capacity = e.of_device(lambda a: a.memory_bytes)
+    printed = memory.as_printed(
+        e.workload, outcome.parameters, e.machine.allocation, e.runs.words["mem_definition"], capacity
+    )
+    return np.broadcast_to(np.asarray(printed, dtype=float), (len(e.runs),))
 
 
 def _whole_run(e: Expressed, outcome: Outcome, i: int, add: Any) -> None:

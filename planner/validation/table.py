@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner import library
+from planner.counting import allocation
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.estimate import Machine
 from planner.formula import Array
@@ -149,6 +150,7 @@ def express(runs: Runs) -> Expressed:
     machine = Machine(
         device=devices.gather(per_device, pair_index), network=collectives.gather(links, link_index),
         software=software.gather([software.software(str(name)) for name in unique], software_index),
+        allocation=allocation.gather([allocation.allocation(str(name)) for name in unique], software_index),
     )  # fmt: skip
     sources = np.array([one.source for one in per_device], dtype=np.str_)[pair_index]
     return Expressed(runs, w, machine, kinds, kind_index, sources, names, skipped, assumed)
