@@ -52,11 +52,7 @@ PULL = 0.12
 
 def read(folder: Path) -> Runs:
     """The open tables as one."""
-    parts = [table.read(folder / name) for name in ("runs_open.csv", "runs_vtrain_open.csv")]
-    return Runs(
-        {k: np.concatenate([p.numbers[k] for p in parts]) for k in parts[0].numbers},
-        {k: np.concatenate([p.words[k] for p in parts]) for k in parts[0].words},
-    )
+    return table.joined([table.read(folder / name) for name in ("runs_open.csv", "runs_vtrain_open.csv")])
 
 
 def scored(runs: Runs) -> Runs:

@@ -67,6 +67,14 @@ class Runs:
         return Runs({k: v[mask] for k, v in self.numbers.items()}, {k: v[mask] for k, v in self.words.items()})
 
 
+def joined(parts: list[Runs]) -> Runs:
+    """Several tables as one."""
+    return Runs(
+        {name: np.concatenate([part.numbers[name] for part in parts]) for name in NUMBERS},
+        {name: np.concatenate([part.words[name] for part in parts]) for name in WORDS},
+    )
+
+
 def read(path: Path) -> Runs:
     """Read a table of runs. Columns may be missing or blank; what is no number where one belongs is named by line."""
     try:
