@@ -35,9 +35,20 @@ def report() -> tuple[list[Row], bool]:
     rows.append(_folder())
     shipped = ", ".join(f"{len(library.paths(kind))} {kind}" for kind in ("accelerators", "models", "plans"))
     rows.append(("profiles", shipped, ""))
-    measured = sorted(library.paths("measured"))
-    rows.append(("measured profiles", ", ".join(measured) or "none", "" if measured else "python main.py profile"))
+    rows += _measured()
     return rows, all(not row[2] for row in [*rows[:3], *packages])
+
+
+def _measured() -> list[Row]:
+    from planner.timing import selection
+
+    found = selection.overview()
+    if not found:
+        return [("measured profiles", "none", "python main.py profile")]
+    return [
+        ("measured profile", f"{name}: {told}" if readable else told, "" if readable else "measure again, or remove it")
+        for name, told, readable in found
+    ]
 
 
 def _package(name: str, module: str) -> Row:

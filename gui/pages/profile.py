@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHeaderView, QLabel, QTableWidgetItem, QVBoxLayout
@@ -19,9 +21,15 @@ from gui.state import State
 from gui.tables import CopyTable
 from gui.widgets import Card, button, column, label, row
 from planner import units
+from planner.doctor import TORCH_COMMAND
 from planner.errors import TrainplanError
 
+if TYPE_CHECKING:
+    from planner.estimate import Estimate
+
 COLUMNS = ["Operation", "Direction", "Batch × tokens", "Time", "Rate", "Peak memory", "Spread", "Repeats"]
+
+BEST_KNOWN = "The best that is known for the accelerator"
 
 PROCESSOR_NOTE = (
     " A profile of the processor describes the processor only: for GPUs the shipped profiles and data sheets are used."
@@ -60,6 +68,13 @@ class ProfilePage(Page):
         for number in range(len(COLUMNS)):
             self.table.horizontalHeaderItem(number).setTextAlignment(_alignment(number))
         self._plan_line = label(role="muted", wrap=True, size=0.92)
+        self.used = self._choice("profile.used", "Profile that estimates use", [(BEST_KNOWN, "")])
+        self.used.chosen.connect(self.use)
+        self.use_new = button("&Use for estimates", "profile.use")
+        self.use_new.setToolTip("Let this plan's estimates rest on the profile just measured")
+        self.use_new.clicked.connect(lambda: self.use(self._measured_name))
+        self._used_line = label(role="muted", wrap=True, size=0.92)
+        self._used_line.setObjectName("profile.used_line")
         self._build()
         self._show_running(False)
 
@@ -72,17 +87,19 @@ class ProfilePage(Page):
         device.add(
             row(captions[0], self.device, captions[1], self.suite, None, self.start, self.stop, spacing=10), self._why
         )
+        estimates = Card("What estimates use")
+        caption = QLabel("&Profile")
+        caption.setBuddy(self.used)
+        estimates.add(row(caption, self.used, self.use_new, None, spacing=10), self._used_line)
         rows = Card("Measured rows")
         rows.add(self.status, self._plan_line)
         rows.body.addWidget(self.table, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        content = column(device, rows, margins=(18, 16, 18, 16))
-        content.layout().setStretch(1, 1)
+        content = column(device, estimates, rows, margins=(18, 16, 18, 16))
+        content.layout().setStretch(2, 1)
         layout.addWidget(content)
-        self.status.setText(
-            "Nothing measured in this session. Estimates use the best that is known for the plan's accelerator."
-        )
+        self.status.setText("Nothing measured in this session.")
 
     def _choice(self, name: str, title: str, choices: list[tuple[str, str]]) -> ComboField:
         made = ComboField(choices)
@@ -102,10 +119,40 @@ class ProfilePage(Page):
         )
         problems = state.problems_under("model")
         errors = [problem.message for problem in problems if problem.severity == "error"]
+        if importlib.util.find_spec("torch") is None:
+            errors = [f"measuring needs torch, which is not installed: {TORCH_COMMAND}. Estimates work without it"]
         self._why.setText(f"Cannot run: {errors[0]}" if errors else "")
         self._why.setVisible(bool(errors))
         self._can_run = not errors
         self.start.setEnabled(self._can_run and not self._is_running)
+        self._show_used(state)
+
+    def _show_used(self, state: State) -> None:
+        """Which profile the plan names, and what its estimate rests on."""
+        from planner.timing import selection
+
+        self.used.clear()
+        self.used.addItem(BEST_KNOWN, "")
+        for name, told, readable in selection.overview():
+            self.used.addItem(f"{name} ({told})" if readable else f"{name} (cannot be read)", name)
+            self.used.setItemData(self.used.count() - 1, told, Qt.ItemDataRole.ToolTipRole)
+        self.used.show_value(state.plan.profile)
+        self.use_new.setVisible(bool(self._measured_name))
+        self.use_new.setEnabled(self._measured_name != state.plan.profile)
+        why = selection.why_not(state.plan, state.plan.profile) if state.failure and state.plan.profile else ""
+        mark(self._used_line, "role", "error" if why else "muted")
+        self._used_line.setText(why or (_used_words(state.estimate) if state.estimate else ""))
+
+    def use(self, name: str) -> None:
+        """Let the plan's estimates rest on a profile, as one step of the history; say why where they cannot."""
+        from planner.timing import selection
+
+        why = selection.why_not(self.document.plan, name) if name else ""
+        why = why or self.document.try_set("profile", name)
+        if why:
+            self.used.show_value(self.document.plan.profile)
+            mark(self._used_line, "role", "error")
+            self._used_line.setText(f"Not used: {why}")
 
     def begin(self) -> None:
         """Ask for a run with what is chosen."""
@@ -160,6 +207,7 @@ class ProfilePage(Page):
         count = self.table.rowCount()
         rows = f"{count} row{'' if count == 1 else 's'}"
         path = outcome.result.get("out") if outcome.result.get("event") == "finished" else ""
+        self._measured_name = Path(path).stem if path else self._measured_name
         texts = {
             "done": f"✓ {rows} measured. Written to {path}" if path else f"✓ {rows} measured.",
             "cancelled": f"Cancelled after {rows}." + (f" Written to {path}" if path else ""),
@@ -174,6 +222,8 @@ class ProfilePage(Page):
 
     _is_running = False
     _can_run = True
+    _measured_name = ""
+    """Of the last profile that was written."""
 
     def _show_running(self, running: bool) -> None:
         self._is_running = running
@@ -189,6 +239,12 @@ class ProfilePage(Page):
             return Sign("–", "muted", "nothing measured in this session")
         tones = {"done": ("✓", "good"), "cancelled": ("–", "muted")}
         return Sign(*tones.get(cls.last.status, ("✕", "bad")), f"last run {cls.last.status}")
+
+
+def _used_words(estimate: Estimate) -> str:
+    """What an estimate's kernel times rest on."""
+    source = f"kernel times {estimate.kernel_source}: {estimate.machine.device.basis}"
+    return f"In use: {estimate.machine.profile or 'no profile'}; {source}"
 
 
 def _alignment(number: int) -> Qt.AlignmentFlag:

@@ -78,7 +78,7 @@ def fit(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
     known = efficiencies(profile, dtype=precision)
     start, constants = _start(known, accelerator, precision)
     targets = _targets(profile, precision)
-    names = [name for name in FITTED if name in constants]
+    names = [name for name in FITTED if constants.get(name, 0.0) > 0]  # what is naught has no logarithm, and stays
     shapes = _Shapes.of(profile, targets, precision)
     found, errors = _least_squares(names, constants, start, shapes)
     made = _with(start, found)

@@ -73,6 +73,28 @@ def precisions(content: Profile) -> list[str]:
     return list(dict.fromkeys(row.dtype for row in content.rows if row.operation == "layer" and not row.compiled))
 
 
+def why_not(plan: Plan, name: str) -> str:
+    """Why a plan cannot use a profile; empty where it can."""
+    try:
+        known(plan.model_copy(update={"profile": name}))
+    except PlanError as error:
+        return error.problems[0][1]
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def overview() -> list[tuple[str, str, bool]]:
+    """(name, device and date in a few words or what is wrong with the file, whether it can be read) of each profile."""
+    rows = []
+    for name, path in library.paths("measured").items():
+        try:
+            rows.append((name, _in_words(path, _stamp(path)), True))
+        except InputError as error:
+            rows.append((name, str(error).splitlines()[0], False))
+    return rows
+
+
 @dataclass(frozen=True)
 class _Stored:
     """A profile with the file that it came from, and which version of that file."""
@@ -164,6 +186,14 @@ def _device_in(path: Path, stamp: tuple[int, int]) -> profile.Device:
         return profile.Device.model_validate(data.get("device"))
     except ValidationError:
         raise InputError(f"{path}: not a whole profile (it names no device)") from None
+
+
+@lru_cache(maxsize=256)
+def _in_words(path: Path, stamp: tuple[int, int]) -> str:
+    data = library.read_json(path)
+    parts = (_device_in(path, stamp).name, str(data.get("dtype", "")), str(data.get("created", ""))[:10])
+    told = ", ".join(filter(None, parts))
+    return told if data.get("complete", True) else f"{told}, not complete"
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -99,6 +99,12 @@ def test_every_part_of_the_rows_is_reproduced() -> None:
     assert found.band < 0.05 and found.rows == len(profile.rows)
 
 
+@pytest.mark.parametrize("name", [name for name in library.names("accelerators") if accelerator(name).peak("bf16")])
+def test_a_profile_can_be_fitted_on_every_device(name: str) -> None:
+    found = measured.fit(made(), accelerator(name), "bf16")
+    assert all(np.isfinite(value) for value in (found.device.matmul_efficiency, found.device.launch_s, found.band))
+
+
 def test_a_shape_that_was_left_out_is_predicted() -> None:
     most = made(shapes=SHAPES[:3])
     found = measured.fit(most, accelerator("H100-80GB-SXM"), "bf16")
