@@ -58,9 +58,8 @@ def main() -> None:
         line(name, error[rows & usable], RIVALS.get(name, ""))
     means = [np.abs(error[(source == s) & usable & (mfu >= LOWEST_MFU)]) for s in np.unique(source)]
     means = [m.mean() for m in means if len(m)]
-    print(
-        f"\nall {len(means)} sources: median of their means {np.median(means):.1%}; median of all rows {np.median(np.abs(error[usable])):.1%}"
-    )
+    print(f"\nall {len(means)} sources: median of their means {np.median(means):.1%}")
+    print(f"all rows: median {np.median(np.abs(error[usable])):.1%}")
     ranking(source, runs, expressed, published, predicted, usable)
 
 
@@ -83,8 +82,9 @@ def ranking(source, runs, expressed, published, predicted, usable) -> None:  # t
             ranks.append(np.corrcoef(a, b)[0, 1])
             regrets.append(published[rows[np.argmin(predicted[rows])]] / published[rows].min() - 1)
     print(
-        f"ultrascale: rank correlation inside a model and GPU count {np.median(ranks):.3f} (median of {len(ranks)}), regret {np.median(regrets):.1%} (median), {np.mean(regrets):.1%} (mean)"
+        f"ultrascale, inside a model and GPU count ({len(ranks)} jobs): median rank correlation {np.median(ranks):.3f}"
     )
+    print(f"regret of the layout picked: median {np.median(regrets):.1%}, mean {np.mean(regrets):.1%}")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ BOUNDS = {
     "loss_bytes": (6.0, 120.0),
     "scale_loss": (0.0, 0.03),
     "data_overlap": (0.0, 1.0),
+    "shard_overlap": (0.0, 1.0),
     "gather_efficiency": (0.1, 1.0),
     "gather_overlap": (0.0, 1.0),
     "tensor_overlap": (0.0, 0.95),

@@ -49,9 +49,11 @@ class Software:
     balances_head: Number
     """1 where stages are cut by cost, so that the head's stage gets fewer layers; 0 where every stage gets L/p."""
     data_overlap: Number
-    """Share of a backward pass that hides the gradients' reduction."""
+    """Share of a backward pass that hides the gradients' all-reduce."""
+    shard_overlap: Number
+    """Share of a pass that hides ZeRO-1's and 2's reduce-scatter of gradients and gather of weights."""
     gather_efficiency: Number
-    """Bandwidth of ZeRO-3's gathers over that of one large collective (below 1 where parameters go one by one)."""
+    """Bandwidth of ZeRO's gathers over that of one large collective (below 1 where parameters go one by one)."""
     gather_overlap: Number
     """Share of a layer's compute that hides the next layer's gathered weights (ZeRO-3)."""
     tensor_overlap: Number

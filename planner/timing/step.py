@@ -168,7 +168,8 @@ def _gradients(
     gather = collectives.all_gather_s(network, local * w.weight_bytes, ranks, inside)
     backward, forward = layer.backward * stage_layers, layer.forward * stage_layers
     replicated = exposed(whole, software.data_overlap, backward)
-    sharded = exposed(scatter, software.data_overlap, backward) + exposed(gather, software.data_overlap, forward)
+    scatter, gather = scatter / software.gather_efficiency, gather / software.gather_efficiency
+    sharded = exposed(scatter, software.shard_overlap, backward) + exposed(gather, software.shard_overlap, forward)
     return np.where(w.zero_stage >= 3, 0.0, np.where(w.zero_stage >= 1, sharded, replicated))[()]
 
 
