@@ -213,7 +213,9 @@ def _table_line(row: Row) -> str:
 def _closing(event: Any) -> str:
     lines = []
     if event.summary.ratio is not None:
-        lines.append(f"attention + feed-forward = {event.summary.ratio:.1%} of the whole layer (median)")
+        in_turns = event.summary.ratio_in_turns
+        more = f"; measured in turns {in_turns:.1%}" if in_turns is not None else ""
+        lines.append(f"attention + feed-forward = {event.summary.ratio:.1%} of the whole layer (median){more}")
     state = "complete" if event.complete else "stopped early"
     lines.append(f"{event.rows} rows in {units.show_duration(event.elapsed_s)}, {state}: {event.out}")
     return "\n".join(lines)

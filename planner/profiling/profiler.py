@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import math
 import platform
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -42,6 +43,8 @@ REACHED_SHARE = 0.9
 ROUGH_BANDWIDTH_BYTES_PER_S = {"cpu": 8e9, "cuda": 1e12}
 SHORTEST_CAP_S = 0.25
 """Every row may take this long, however little of the work it is."""
+ROUNDS, FEWEST_ROUNDS, ROUNDS_SHARE = 9, 3, 0.1
+"""Blocks and layer are measured in turns so often, as far as this share of the budget goes; else not at all."""
 OVERHEAD_S = {"cpu": 0.3, "cuda": 0.5}
 """Building, first calls, and the like, for one point."""
 
@@ -107,6 +110,7 @@ class _Run:
         self.notes: list[str] = []
         self.done: list[Point] = []
         self.tried: set[Point] = set()
+        self.ratio_in_turns: float | None = None
 
     def work(self) -> Iterator[events.Event]:
         """The whole run."""
@@ -210,12 +214,33 @@ class _Run:
                 problem = self._problem(smaller, error)
             else:
                 self.done.append(smaller)
+                if smaller.group == "layer" and self.ratio_in_turns is None:
+                    self._measure_in_turns(smaller)
                 return
             gc.collect()
             devices.release(self.kind)
             yield from self._note(problem)
             if "memory" not in problem:
                 return
+
+    def _measure_in_turns(self, point: Point) -> None:
+        """Attention and feed-forward against the layer, round by round, where there is time and memory for it."""
+        blocks = ("attention", "feed_forward", "layer")
+        here = (point.batch, point.sequence, point.shards)
+        rows = [row for row in self.rows if row.operation in blocks and (row.batch, row.sequence, row.shards) == here]
+        once_s = sum(row.median_s for row in rows) * self.clock.bunch
+        rounds = min(ROUNDS, int(ROUNDS_SHARE * self.budget_s / once_s) - 1) if once_s else 0
+        if rounds < FEWEST_ROUNDS:
+            return
+        try:
+            calls = [task.prepare().once for task in self.bench.tasks(point) if task.operation in blocks]
+            times = timer.in_turns(calls, self.clock, rounds, self.cancel)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            self.bench.clear()
+            return
+        self.ratio_in_turns = statistics.median((attention + feed) / layer for attention, feed, layer in times)
 
     def _problem(self, point: Point, error: Exception) -> str:
         """What to say of a failure; those that are not the device's are raised again."""
@@ -370,7 +395,8 @@ class _Run:
             name=self.out.stem, created=datetime.now(UTC).isoformat(timespec="seconds"), complete=not reason,
             incomplete_because=reason, host=platform.node(), device=self.device,
             software=devices.software(self.sensor), model=self.model, suite=self.suite, dtype=self.dtype,
-            elapsed_s=self._elapsed_s(), rows=tuple(self.rows), notes=tuple(self.notes), summary=summarize(self.rows),
+            elapsed_s=self._elapsed_s(), rows=tuple(self.rows), notes=tuple(self.notes),
+            summary=summarize(self.rows).model_copy(update={"ratio_in_turns": self.ratio_in_turns}),
         )  # fmt: skip
 
     def _elapsed_s(self) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -129,6 +129,22 @@ def measure(
         samples = Samples(tuple(zip(*runs, strict=True)), condition)
         if _is_enough(samples, patience, time.perf_counter() - start):
             return samples
+
+
+def in_turns(calls: Sequence[Once], clock: Clock, rounds: int, cancel: Callable[[], bool]) -> list[list[float]]:
+    """Seconds of each call in each round, all its stages together: one call after the other, round by round.
+
+    A machine that slows down meanwhile slows all of a round alike. Raises `CancelledError` between two runs.
+    """
+    found: list[list[float]] = []
+    for number in range(rounds + 1):  # the first is the warm-up
+        times = []
+        for once in calls:
+            _bunch(once, clock, clock.bunch, cancel)
+            runs = clock.read()
+            times.append(sum(map(sum, runs)) / len(runs))
+        found += [times] if number else []
+    return found
 
 
 def _bunch(once: Once, clock: Clock, count: int, cancel: Callable[[], bool]) -> None:

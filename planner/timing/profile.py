@@ -178,6 +178,7 @@ class Summary(_Part):
 
     comparisons: tuple[Comparison, ...] = ()
     ratio: float | None = None  # median of sub-layer sum over whole layer, undisturbed ones where there are any
+    ratio_in_turns: float | None = None  # the same with all three measured in turns at one shape: free of drift
     median_spread: float | None = None
     noisy_rows: int = 0
 
@@ -368,7 +369,7 @@ def efficiencies(profile: Profile, *, dtype: str | None = None) -> Efficiencies:
         copy_bytes_per_s=max((row.bytes_per_s for row in profile.rows if row.operation == "copy_peak"), default=None),
         optimizer_bytes_per_s=_median(row.bytes_per_s for row in profile.rows if row.operation == "optimizer"),
         launch_s=_median(row.median_s for row in profile.rows if row.operation == "launch"),
-        sub_layer_ratio=profile.summary.ratio,
+        sub_layer_ratio=profile.summary.ratio_in_turns or profile.summary.ratio,
     )  # fmt: skip
 
 

@@ -279,6 +279,33 @@ def test_learned_positions_bound_the_sequences(tiny: Model) -> None:
     assert max(point.sequence for point in points.points(model, "quick", "cpu")) == 64
 
 
+def test_blocks_and_layer_are_measured_in_turns_where_there_is_time(
+    happened: tuple[list[events.Event], Profile], tiny: Model, tmp_path: Path
+) -> None:
+    assert (happened[1].summary.ratio_in_turns or 0) > 0
+    run(tiny, tmp_path / "out.json", budget_s=1e-6)
+    assert profiles.load(tmp_path / "out.json").summary.ratio_in_turns is None
+
+
+def test_a_drift_leaves_the_ratio_in_turns_alone() -> None:
+    """A clock that slows by a tenth from run to run, calls of 1, 2 and 3 seconds."""
+
+    class Drifting:
+        bunch = 1
+        slower = 1.0
+
+        def new_run(self) -> None: ...
+        def mark(self) -> None: ...
+        def read(self) -> list[list[float]]:
+            self.slower *= 1.1
+            return [[self.slower * seconds.pop(0)]]
+
+    seconds = [1.0, 2.0, 3.0] * 6
+    rounds = timer.in_turns([lambda mark: None] * 3, Drifting(), 5, profiler.never)
+    assert len(rounds) == 5
+    assert all((first + second) / third == pytest.approx(1.0, rel=0.15) for first, second, third in rounds)
+
+
 class TestTimer:
     """The timer with a clock that is told what to say."""
 
