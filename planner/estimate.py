@@ -374,7 +374,7 @@ _JSON_BANDS = {
 
 _MEMORY = {
     "weights": "Weights", "gradients": "Gradients", "optimizer": "Optimizer states", "gathered": "Gathered layers",
-    "activations": "Activations", "logits": "Logits and loss", "buffers": "Communication buffers",
+    "activations": "Activations", "logits": "Logits and loss", "buffers": "NCCL buffers",
     "reserve": "Allocator reserve", "context": "CUDA context",
 }  # fmt: skip
 _TIME = {

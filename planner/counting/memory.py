@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from planner.counting.allocation import Allocation
 from planner.counting.parameters import Parameters
-from planner.formula import Number, formula
+from planner.formula import Number, formula, given
 from planner.plan.workload import Workload
 
 KORTHIKANTI = (
@@ -363,7 +363,9 @@ def _stage(
         "logits": logits,
         "buffers": buffers,
         "reserve": held_reserve_bytes(wanted, device_bytes, needed),
-        "context": software.context_bytes,
+        "context": given(
+            "context_bytes", software.context_bytes, unit="B", source="profiles/frameworks: CUDA context and NCCL"
+        ),
     }
     return Memory(**parts, total=total_bytes(**parts))
 
