@@ -28,6 +28,7 @@ Number = float | Array
 
 P = ParamSpec("P")
 R = TypeVar("R")
+N = TypeVar("N", bound="float | Array")
 
 _recording: ContextVar[bool] = ContextVar("recording_formulas", default=False)
 
@@ -235,12 +236,12 @@ def recording() -> Iterator[None]:
         _recording.reset(token)
 
 
-def given(name: str, value: float, *, unit: str = "", source: str, kind: str = "assumed") -> float:
+def given(name: str, value: N, *, unit: str = "", source: str, kind: str = "assumed") -> N:
     """A leaf of a derivation: an input of the plan, a data-sheet value, a measured number. Arrays pass untouched."""
     if not _recording.get() or isinstance(value, Traced) or not np.isscalar(value):
         return value
     number = float(cast(float, value))
-    return Traced(number, Node(name, name, source, unit, number, kind=kind))
+    return Traced(number, Node(name, name, source, unit, number, kind=kind))  # type: ignore[return-value]
 
 
 def formula(expression: str, *, unit: str, source: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
