@@ -247,7 +247,7 @@ class Estimate:
             "the pipeline": step.pipeline + step.bubble,
             "gradient communication": step.gradients,
             "the optimizer": step.optimizer,
-            "the host": step.host + step.stragglers,
+            "the host": step.host + step.stragglers + step.offload,
         }
         return max(shares, key=lambda name: float(shares[name]))
 
@@ -290,7 +290,8 @@ class Estimate:
                 "total": float(o.total_usd), "accelerators": float(o.accelerators_usd), "network": float(o.network_usd),
                 "exploration": float(o.exploration_usd), "storage": float(o.storage_usd), "staff": float(o.staff_usd),
             },
-            "kernel_source": self.kernel_source, "kernel_basis": self.machine.device.basis, "verdict": self.verdict,
+            "kernel_source": self.kernel_source, "kernel_basis": self.machine.device.basis,
+            "profile": self.machine.profile, "verdict": self.verdict,
             "bands": {name: [self.figures[key].low, self.figures[key].high] for name, key in headline.items()},
             "warnings": [str(problem) for problem in self.problems],
         }  # fmt: skip
@@ -382,6 +383,7 @@ _TIME = {
     "tensor": "Tensor parallel", "context": "Context parallel", "experts": "Expert exchange",
     "sharding": "Sharded weights", "pipeline": "Stage to stage", "bubble": "Pipeline bubble",
     "gradients": "Gradient reduction", "optimizer": "Optimizer", "host": "Host", "stragglers": "Stragglers",
+    "offload": "Offload",
 }  # fmt: skip
 _MONEY = {
     "accelerators_usd": "Accelerators", "network_usd": "Network premium", "exploration_usd": "Exploration",

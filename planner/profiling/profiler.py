@@ -43,7 +43,7 @@ REACHED_SHARE = 0.9
 ROUGH_BANDWIDTH_BYTES_PER_S = {"cpu": 8e9, "cuda": 1e12}
 SHORTEST_CAP_S = 0.25
 """Every row may take this long, however little of the work it is."""
-ROUNDS, FEWEST_ROUNDS, ROUNDS_SHARE = 9, 3, 0.1
+ROUNDS, FEWEST_ROUNDS, ROUNDS_SHARE = 9, 3, 0.15
 """Blocks and layer are measured in turns so often, as far as this share of the budget goes; else not at all."""
 OVERHEAD_S = {"cpu": 0.3, "cuda": 0.5}
 """Building, first calls, and the like, for one point."""
@@ -229,7 +229,7 @@ class _Run:
         here = (point.batch, point.sequence, point.shards)
         rows = [row for row in self.rows if row.operation in blocks and (row.batch, row.sequence, row.shards) == here]
         once_s = sum(row.median_s for row in rows) * self.clock.bunch
-        rounds = min(ROUNDS, int(ROUNDS_SHARE * self.budget_s / once_s) - 1) if once_s else 0
+        rounds = min(ROUNDS, int(ROUNDS_SHARE * self.budget_s / once_s)) if once_s else 0
         if rounds < FEWEST_ROUNDS:
             return
         try:

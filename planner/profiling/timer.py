@@ -134,16 +134,17 @@ def measure(
 def in_turns(calls: Sequence[Once], clock: Clock, rounds: int, cancel: Callable[[], bool]) -> list[list[float]]:
     """Seconds of each call in each round, all its stages together: one call after the other, round by round.
 
-    A machine that slows down meanwhile slows all of a round alike. Raises `CancelledError` between two runs.
+    A machine that slows down meanwhile slows all of a round alike. There is no warm-up: each was just measured alone.
+    Raises `CancelledError` between two runs.
     """
     found: list[list[float]] = []
-    for number in range(rounds + 1):  # the first is the warm-up
+    for _ in range(rounds):
         times = []
         for once in calls:
             _bunch(once, clock, clock.bunch, cancel)
             runs = clock.read()
             times.append(sum(map(sum, runs)) / len(runs))
-        found += [times] if number else []
+        found.append(times)
     return found
 
 

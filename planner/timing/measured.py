@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.errors import InputError
 from planner.formula import Number
 from planner.plan.cluster import Accelerator
 from planner.plan.workload import BYTES_OF_PRECISION, Workload, of_model
@@ -28,6 +29,8 @@ MODEL_ERROR = 0.03
 DISTURBED = 3.0
 """How much wider a noisy or throttled row's error is taken."""
 WIDEST_BAND = 0.5
+FEW_SHAPES, BAND_OF_FEW = 3, 0.2
+"""With fewer shapes than these nothing is left to try the fit on: the band is then at least so wide (assumed)."""
 _STEPS = 30
 _CONVERGED = 1e-4
 
@@ -73,24 +76,27 @@ def in_place_of(base: Software, fit: Fit) -> Software:
 def fit(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
     """Fit the constants of `accelerator`, the device that was measured, in a precision (the rows' dtype).
 
-    Raises `InputError` where the profile has no row in that precision.
+    Raises `InputError` where the profile has no layer in that precision.
     """
     known = efficiencies(profile, dtype=precision)
     start, constants = _start(known, accelerator, precision)
     targets = _targets(profile, precision)
+    if not any(one.part[0] == "layer" for one in targets):
+        raise InputError(f"the profile {profile.name!r} holds no layer in {precision}")
     names = [name for name in FITTED if constants.get(name, 0.0) > 0]  # what is naught has no logarithm, and stays
     shapes = _Shapes.of(profile, targets, precision)
     found, errors = _least_squares(names, constants, start, shapes)
     made = _with(start, found)
-    band = float(np.clip(np.quantile(np.abs(errors), 0.8), np.median(shapes.spreads), WIDEST_BAND))
+    least = max(float(np.median(shapes.spreads)), BAND_OF_FEW if len(errors) < FEW_SHAPES else 0.0)
+    band = float(np.clip(np.quantile(np.abs(errors), 0.8), min(least, WIDEST_BAND), WIDEST_BAND))
     changes = {name: found[name] for name in _SOFTWARE} | {
         "matmul_slowdown": 1.0, "attention_slowdown": 1.0, "host_s_per_layer": 0.0, "flash_generation": 3.0,
         "weight_gradient_bytes": float(BYTES_OF_PRECISION[precision]),
     }  # fmt: skip
     told = (
         f"fitted to the profile {profile.name or 'without a name'} of {profile.created[:10]}: {profile.model.name} on "
-        f"{profile.device.name} in {precision}, {len(targets)} rows; a layer's time at a shape left out is within "
-        f"{band:.0%} of the fit (80 %)"
+        f"{profile.device.name} in {precision}, {len(targets)} times at {len(errors)} shapes of the layer; "
+        f"one left out is within {band:.0%} (80 %)"
     )
     return Fit(replace(made, band=band, source="interpolated", basis=told), changes, band, len(targets))
 
