@@ -46,6 +46,15 @@ class Accelerator(Section):
     link_domain: int = quantity(
         "Scale-up domain", "GPUs joined by the scale-up link", "GPUs", default=1, ge=1, le=100_000
     )
+    host_bytes_per_s: float | None = quantity(
+        "Host link",
+        "Per GPU and direction, to the host's memory; blank: PCIe 4.0 x16",
+        "B/s",
+        default=None,
+        gt=0,
+        le=1e15,
+        advanced=True,
+    )
     tdp_w: float | None = quantity("Power limit", "Board power", "W", default=None, gt=0, le=1e6)
     source: str = words("Source", "Where the figures are from", advanced=True)
     as_of: str = words("As of", "Date of the source", max_length=60, advanced=True)

@@ -8,6 +8,7 @@ from planner.plan.section import Section, choice, quantity
 
 Recompute = Literal["none", "selective", "full"]
 Schedule = Literal["1f1b", "gpipe"]
+ContextExchange = Literal["ring", "all-gather"]
 
 
 class Layout(Section):
@@ -63,6 +64,12 @@ class Layout(Section):
         default=None,
         ge=0,
         le=10_000,
+        advanced=True,
+    )
+    context_exchange: ContextExchange = choice(
+        "Context exchange",
+        "How context-parallel ranks see all keys and values: around a ring, hidden behind attention, or gathered first",
+        default="ring",
         advanced=True,
     )
     optimizer_offload: bool = choice(

@@ -30,6 +30,14 @@ class Recipe(Section):
     )
     causal: bool = choice("Causal mask", "Each token attends to the earlier ones only", default=True, advanced=True)
     dropout: bool = choice("Dropout", "Dropout is on (its masks are kept for backward)", default=False, advanced=True)
+    expert_capacity: float | None = quantity(
+        "Expert capacity",
+        "Most tokens an expert takes, over the mean; the rest are dropped. Blank: none is dropped",
+        default=None,
+        ge=0.1,
+        le=100,
+        advanced=True,
+    )
     framework: str = words(
         "Software",
         "Software generation, a name of the shipped table",

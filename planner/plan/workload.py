@@ -88,6 +88,8 @@ class Workload:
     recompute_share: Number = 1.0  # share of the layers that recompute
     optimizer_offload: Number = 0.0
     activation_offload: Number = 0.0
+    context_gather: Number = 0.0
+    expert_capacity: Number = 0.0  # 0: dropless
 
     def where(self, **changes: Number) -> Workload:
         """The same numbers with some replaced, as a search does with the layout's."""
@@ -114,7 +116,8 @@ def workload(plan: Plan) -> Workload:
         "sequence_parallel": layout.sequence_parallel and layout.tp > 1, "micro_batch": layout.micro_batch,
         "recompute_full": layout.recompute == "full", "recompute_selective": layout.recompute == "selective",
         "recompute_share": recompute_share(plan), "optimizer_offload": layout.optimizer_offload,
-        "activation_offload": layout.activation_offload,
+        "activation_offload": layout.activation_offload, "context_gather": layout.context_exchange == "all-gather",
+        "expert_capacity": recipe.expert_capacity or 0,
     }  # fmt: skip
     return replace(of_model(plan.model), **{name: _leaf(name, value) for name, value in numbers.items()})
 

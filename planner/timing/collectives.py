@@ -45,6 +45,13 @@ class Network:
     """Bytes/s a GPU and direction between nodes, large messages: line rate times achievable share."""
     between_step_s: Number
     """One message's start-up across the network."""
+    host_bytes_per_s: Number
+    """Between a GPU and its host's memory, each way."""
+
+
+HOST_BYTES_PER_S = 25e9
+"""PCIe 4.0 x16 as copies between pinned host memory and a GPU reach it (of 31.5 GB/s), where a data sheet names no
+other link."""
 
 
 def network(cluster: Cluster) -> Network:
@@ -54,6 +61,7 @@ def network(cluster: Cluster) -> Network:
     link = inside(accelerator)
     return Network(
         domain=float(accelerator.link_domain),
+        host_bytes_per_s=accelerator.host_bytes_per_s or HOST_BYTES_PER_S,
         inside_bytes_per_s=(accelerator.link_bytes_per_s or line) * link["share"],
         inside_pair=link["pair"],
         all_reduce_gain=link["all_reduce_gain"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from planner.counting.memory import layer_saved_bytes
 from planner.counting.parameters import attention_parameters, feed_forward_parameters
 from planner.formula import Number, formula
 from planner.plan.workload import Workload
@@ -35,6 +36,8 @@ class LayerTime:
     experts: Number
     gather: Number
     """ZeRO-3: weights gathered and gradients scattered, as far as they show."""
+    offload: Number
+    """Activations to the host's memory and back, as far as they show."""
     launch: Number
     """What the GPU waits for the host, which launches the layer's kernels one after the other."""
 
@@ -101,7 +104,7 @@ def products(w: Workload, device: Device, software: Software, direction: str) ->
     total = attention * attention_blocks + dense * (1 - mixture)
     if np.any(np.asarray(w.experts) > 0):
         local = np.maximum(1.0, w.experts / w.ep)
-        routed = tokens * w.experts_per_token * software.expert_imbalance / local
+        routed = tokens * w.experts_per_token * busiest_expert(w, software) / local
         width = w.expert_ffn / w.tp
         routed_time = time((w.ffn_matrices - 1) * width, w.hidden, routed, local) + time(w.hidden, width, routed, local)
         shared = w.shared_experts * w.expert_ffn / w.tp
@@ -153,7 +156,8 @@ def count(w: Workload, device: Device, network: Network, software: Software) -> 
     )
     return LayerTime(
         forward, backward, recompute, (1 + full) * tensor_forward + tensor_backward, _context(w, network, core_forward),
-        (2 + full) * experts, _gather(w, network, software, forward, backward), launch,
+        (2 + full) * experts, _gather(w, network, software, forward, backward),
+        _offload(w, network, forward, backward), launch,
     )  # fmt: skip
 
 
@@ -182,10 +186,28 @@ def _tensor(w: Workload, network: Network, software: Software) -> tuple[Number, 
 
 
 def _context(w: Workload, network: Network, core_forward: Number) -> Number:
-    """Keys and values passed around the ring, hidden behind the attention cores: once forward, twice backward."""
+    """Keys and values of all ranks, once forward and twice backward: passed around a ring behind the attention cores,
+    or gathered before them, where nothing hides it (Llama 3, arXiv 2407.21783, §3.3.2)."""
     keys_values = 2 * w.micro_batch * w.sequence * np.maximum(1.0, w.kv_heads / w.tp) * w.head_dim * w.activation_bytes
     ring = collectives.all_gather_s(network, keys_values, w.cp, _ranks_per_node(w, w.cp, w.tp))
-    return exposed(ring, 1.0, core_forward) + exposed(2 * ring, 1.0, 2 * core_forward)
+    hidden = exposed(ring, 1.0, core_forward) + exposed(2 * ring, 1.0, 2 * core_forward)
+    return np.where(w.context_gather > 0, 3 * ring, hidden)[()]
+
+
+def busiest_expert(w: Workload, software: Software) -> Number:
+    """Tokens of the busiest expert's rank over the mean: the capacity where tokens are dropped beyond it."""
+    return np.where(w.expert_capacity > 0, w.expert_capacity, software.expert_imbalance)[()]
+
+
+def _offload(w: Workload, network: Network, forward: Number, backward: Number) -> Number:
+    """Saved activations sent to the host behind forward and fetched behind backward, as far as they show."""
+    if not np.any(w.activation_offload):
+        return 0.0
+    whole, scores, stream = layer_saved_bytes(w)
+    kept = whole - w.recompute_selective * scores
+    full = w.recompute_full * w.recompute_share
+    transfer = (kept * (1 - full) + stream * full) / network.host_bytes_per_s
+    return w.activation_offload * (exposed(transfer, 1.0, forward) + exposed(transfer, 1.0, backward))
 
 
 def _experts(w: Workload, network: Network, software: Software) -> Number:

@@ -26,8 +26,11 @@ from planner.timing.software import Software, software
 
 MODEL_ERROR = 0.03
 """Relative error of the formulas themselves, below which a quiet row pulls no harder."""
-DISTURBED = 3.0
-"""How much wider a noisy or throttled row's error is taken."""
+NOISY = 3.0
+"""How much wider the error of a row of few runs or a wide spread is taken."""
+DISTURBED = 0.4
+"""Relative error of a row measured under throttling or beside other programs: rows so marked came out slower by half
+as often as not, on a shared machine of two cores."""
 WIDEST_BAND = 0.5
 FEW_SHAPES, BAND_OF_FEW = 3, 0.2
 """With fewer shapes than these nothing is left to try the fit on: the band is then at least so wide (assumed)."""
@@ -197,8 +200,9 @@ def _nearest_embedding(rows: Iterable[Row], head: Row) -> list[Row]:
 def _target(part: tuple[str, str], rows: list[Row]) -> _Target:
     time_s = sum(row.median_s for row in rows)
     spread_s = sum((row.upper_quartile_s - row.lower_quartile_s) / 1.349 for row in rows)
-    noisy = any(row.is_noisy for row in rows)
-    return _Target(part, rows[0], time_s, float(np.hypot(spread_s / time_s, MODEL_ERROR)) * (DISTURBED if noisy else 1))
+    error = np.hypot(spread_s / time_s, MODEL_ERROR) * (NOISY if any(row.is_noisy for row in rows) else 1.0)
+    disturbed = any(row.throttled for row in rows)
+    return _Target(part, rows[0], time_s, float(np.hypot(error, DISTURBED) if disturbed else error))
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ class Step:
     optimizer: Number
     host: Number
     stragglers: Number
+    offload: Number
+    """Activations and optimizer states kept in the host's memory: what their way there and back adds."""
     total: Number
 
 
@@ -78,18 +80,18 @@ def bubble_s(all_stages_s: Number, slowest_s: Number, virtual_stages: Number) ->
 
 @formula(
     "forward + backward + recompute + head + tensor + context + experts + sharding + pipeline + bubble + gradients "
-    "+ optimizer + host + stragglers",
+    "+ optimizer + host + stragglers + offload",
     unit="s",
     source="sum of the critical path's parts",
 )
 def step_s(
     forward: Number, backward: Number, recompute: Number, head: Number, tensor: Number, context: Number,
     experts: Number, sharding: Number, pipeline: Number, bubble: Number, gradients: Number, optimizer: Number,
-    host: Number, stragglers: Number,
+    host: Number, stragglers: Number, offload: Number,
 ) -> Number:  # fmt: skip
     """Time of one optimizer step."""
     compute = forward + backward + recompute + head
-    waits = tensor + context + experts + sharding + pipeline + bubble + gradients + stragglers
+    waits = tensor + context + experts + sharding + pipeline + bubble + gradients + stragglers + offload
     return compute + waits + optimizer + host
 
 
@@ -100,7 +102,7 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     m = w.micro_batches
     head = head_s(w, device, software)
     each = layer.forward + layer.backward + layer.recompute + layer.tensor + layer.context + layer.experts
-    each = each + layer.gather + layer.launch
+    each = each + layer.gather + layer.launch + layer.offload
     slowest = slowest_stage_s(blocks, w.pp, each, head, software.balances_head)
     head_shows = np.minimum(head, np.maximum(0.0, slowest - np.floor(blocks / w.pp) * each))
     stage_layers = (slowest - head_shows) / each
@@ -114,7 +116,8 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     parts["pipeline"] = _pipeline(w, network, software) * m
     parts["bubble"] = bubble_s(blocks * each + head, slowest, w.virtual_stages) * np.where(w.pp > 1, 1.0, 0.0)
     parts["gradients"] = _gradients(w, parameters, network, software, layer, stage_layers)
-    parts["optimizer"] = optimizer_s(w, parameters, device)
+    parts["optimizer"] = optimizer_s(w, parameters, device) * (1 - w.optimizer_offload)
+    parts["offload"] = over_the_step(layer.offload, passes) + offloaded_optimizer_s(w, parameters, network)
     parts["host"] = over_the_step(layer.launch, passes) + software.host_s_per_step
     busy = parts["forward"] + parts["backward"] + parts["recompute"] + parts["head"]
     parts["stragglers"] = stragglers_s(busy, w.gpus, w.gpus_per_node, software.scale_loss)
@@ -186,8 +189,27 @@ def _touched_bytes(
 
 def optimizer_s(w: Workload, parameters: Parameters, device: Device) -> Number:
     """The optimizer's update: bound by memory."""
-    group = np.where(w.zero_stage >= 1, w.zero_group, 1.0)
-    local = (parameters.total - parameters.experts) / w.tp / w.pp + parameters.experts / (w.tp * w.pp * w.ep)
+    local, group = _optimized(w, parameters)
     return kernels.memory_bound_s(
         device, _touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
     )
+
+
+HOST_UPDATE_BYTES_PER_S = 20e9
+"""Memory traffic of a vectorized optimizer on a host's processors, a GPU's share of an eight-GPU node (assumed)."""
+
+
+def offloaded_optimizer_s(w: Workload, parameters: Parameters, network: Network) -> Number:
+    """An optimizer on the host (ZeRO-Offload, Ren 2021, arXiv 2101.06840): gradients down, weights up, and the update
+    from the host's memory."""
+    local, group = _optimized(w, parameters)
+    moved = local / group * (w.gradient_bytes + w.weight_bytes) / network.host_bytes_per_s
+    touched = _touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
+    return w.optimizer_offload * (moved + touched / HOST_UPDATE_BYTES_PER_S)
+
+
+def _optimized(w: Workload, parameters: Parameters) -> tuple[Number, Number]:
+    """(parameters of a stage's rank, ranks that share their optimizer)."""
+    group = np.where(w.zero_stage >= 1, w.zero_group, 1.0)
+    local = (parameters.total - parameters.experts) / w.tp / w.pp + parameters.experts / (w.tp * w.pp * w.ep)
+    return local, group

@@ -1,0 +1,191 @@
+"""What the planner predicts against what was published, on two equal log axes, with lines of equal error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+
+from planner import units
+from planner.charts import scatter, style
+from planner.charts.labels import Label, place
+from planner.charts.style import Table, Theme
+from planner.units import show
+
+TITLE = "Predicted against published"
+ERRORS = (0.10, 0.25)
+"""Shares at which a line of equal error is drawn, above and below."""
+_NAMED = 3
+"""The worst rows are named, where they miss by more than the outer line."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One row of a table of runs: what was published and what is predicted, in SI units."""
+
+    row: str
+    source: str
+    gpu: str
+    published: float
+    predicted: float
+    inside_band: bool | None = None
+
+    @property
+    def error(self) -> float:
+        """Signed share of the published figure."""
+        return self.predicted / self.published - 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows of one metric."""
+
+    marks: tuple[Mark, ...] = ()
+    metric: str = "Step time"
+    unit: str = "s"
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Mapping[str, Any]], metric: str = "Step time", unit: str = "s") -> Data:
+        """From rows as `validate --json` has them; those without a prediction are left out."""
+        return cls(tuple(
+            Mark(row["id"], row["source"], row["gpu"], float(row["published"]), float(row["predicted"]),
+                 row["inside_band"])
+            for row in rows if row["published"] and row["predicted"]
+        ), metric, unit)  # fmt: skip
+
+
+def points(data: Data) -> list[tuple[float, float]]:
+    """Where each mark stands."""
+    return [(mark.published, mark.predicted) for mark in data.marks]
+
+
+def readout(data: Data, index: int) -> str:
+    """One mark in words."""
+    mark = data.marks[index]
+    there, here = show(mark.published, data.unit), show(mark.predicted, data.unit)
+    return f"{mark.row} on {mark.gpu}\npublished {there}, predicted {here}: {mark.error:+.1%}"
+
+
+def draw(figure: Figure, data: Data, theme: Theme) -> None:
+    """Draw on the figure, at the size that it has now."""
+    if not data.marks:
+        style.message(figure, theme, TITLE, "No row with a published figure and a prediction.")
+        return
+    axes = style.start(figure, theme)
+    low, high = _limits(data)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(low, high)
+    axes.set_ylim(low, high)
+    axes.set_box_aspect(1.0)
+    unit, most = units.GIB if data.unit == "B" else 1.0, scatter.ticks_that_fit(axes, horizontal=True)
+    positions = scatter.log_ticks(low / unit, high / unit, most)
+    for axis in (axes.xaxis, axes.yaxis):
+        style.ticks(axis, [position * unit for position in positions], [_tick(at, data.unit) for at in positions])
+    _draw_errors(axes, low, high, theme)
+    _draw_marks(axes, data, theme)
+    style.label_axes(axes, theme, f"Published {data.metric.lower()}", f"Predicted {data.metric.lower()}")
+    legend = _legend(axes, theme)
+    style.finish(figure, theme, TITLE, _subtitle(data))
+    near = sorted(points(data))
+    taken = [*_lines_over(axes, legend), ([low, high], [low, high]), ([x for x, _ in near], [y for _, y in near])]
+    place(axes, _labels(data, theme), taken)
+    scatter.halo(axes, theme)
+
+
+def describe(data: Data) -> str:
+    """One sentence: how many rows, and how many lie within the lines."""
+    if not data.marks:
+        return "No rows with a prediction to show yet."
+    return f"{data.metric}: {_subtitle(data)}.".replace("\N{NO-BREAK SPACE}", " ")
+
+
+def table(data: Data) -> Table:
+    """Every row."""
+    header = ("id", "source", "gpu", "metric", "unit", "published", "predicted", "error", "inside_band")
+    return header, [
+        (one.row, one.source, one.gpu, data.metric, data.unit, one.published, one.predicted, one.error, one.inside_band)
+        for one in data.marks
+    ]
+
+
+def within(marks: Sequence[Mark], share: float) -> int:
+    """How many rows miss by at most this share."""
+    return sum(abs(mark.error) <= share for mark in marks)
+
+
+def _limits(data: Data) -> tuple[float, float]:
+    seen = [value for mark in data.marks for value in (mark.published, mark.predicted)]
+    return min(seen) / 1.6, max(seen) * 1.6
+
+
+def _draw_errors(axes: Axes, low: float, high: float, theme: Theme) -> None:
+    """The line of no error, and on each side those of ten and twenty-five per cent."""
+    ends = np.array([low, high])
+    axes.plot(ends, ends, color=theme.text, linewidth=1.0, zorder=2, label="no error")
+    for share, dashes in zip(ERRORS, ((0, (5, 2)), (0, (1, 2))), strict=True):
+        name = f"±{share * 100:.0f} %"
+        for factor, label in ((1 + share, name), (1 - share, "_")):
+            axes.plot(ends, ends * factor, color=theme.muted, linewidth=1.0, linestyle=dashes, zorder=2, label=label)
+
+
+def _draw_marks(axes: Axes, data: Data, theme: Theme) -> None:
+    """Inside and outside the band of 80 % differ in shape and colour; rows without a band are plain."""
+    looks = (
+        (True, "o", theme.curve, "inside the 80 % band"), (False, "D", theme.plan, "outside the band"),
+        (None, "o", theme.curve, "a run"),
+    )  # fmt: skip
+    for inside, shape, colour, name in looks:
+        mine = [mark for mark in data.marks if mark.inside_band is inside]
+        if mine:
+            axes.plot(
+                [mark.published for mark in mine], [mark.predicted for mark in mine], linestyle="none", marker=shape,
+                markersize=4.6, color=colour, alpha=0.8, markeredgecolor=theme.background, markeredgewidth=0.5,
+                label=name, zorder=4,
+            )  # fmt: skip
+
+
+def _legend(axes: Axes, theme: Theme) -> Legend:
+    """In the corner that the points leave free: far above the line of no error."""
+    return axes.legend(
+        loc="upper left", frameon=False, labelcolor=theme.text, handlelength=1.8, borderpad=0.2, labelspacing=0.35,
+        prop={"family": style.FAMILY, "size": style.SMALL_SIZE},
+    )  # fmt: skip
+
+
+def _lines_over(axes: Axes, legend: Legend) -> list[tuple[list[float], list[float]]]:
+    """Lines that no label may cross, across the legend."""
+    left, bottom, right, top = style.extent(legend)
+    heights = [bottom + (top - bottom) * share for share in (0.1, 0.3, 0.5, 0.7, 0.9)]
+    ends = [axes.transData.inverted().transform([(left, height), (right, height)]) for height in heights]
+    return [([float(first[0]), float(last[0])], [float(first[1]), float(last[1])]) for first, last in ends]
+
+
+def _tick(value: float, unit: str) -> str:
+    """`10 ms`, `100 s`, `30 GiB`: one unit as far as it goes, so that decades read as decades."""
+    if unit == "B":
+        return f"{value:g} GiB"
+    if unit == "s":
+        return f"{value:g} s" if value >= 1 else f"{value * 1e3:g} ms"
+    return show(value, unit, 1)
+
+
+def _labels(data: Data, theme: Theme) -> list[Label]:
+    worst = sorted(data.marks, key=lambda mark: -abs(math.log(mark.predicted / mark.published)))[:_NAMED]
+    return [
+        Label(mark.published, mark.predicted, f"{mark.row} {mark.error:+.0%}", theme.text)
+        for mark in worst
+        if abs(mark.error) > ERRORS[-1]
+    ]
+
+
+def _subtitle(data: Data) -> str:
+    count = len(data.marks)
+    near, far = (f"{within(data.marks, share) / count:.0%} within ±{share * 100:.0f} %" for share in ERRORS)
+    return f"{count:,} row{'' if count == 1 else 's'}; {near}, {far}"
