@@ -49,9 +49,13 @@ class Saving:
 
 SHARDINGS = tuple(Sharding(stage) for stage in range(4))
 SAVINGS = (Saving("none"), Saving("selective"), Saving("full"))
-WIDE_SHARDINGS = (*SHARDINGS, *(Sharding(stage, in_node=True) for stage in (1, 2, 3)))
-WIDE_SAVINGS = (*SAVINGS, *(Saving("full", quarters) for quarters in (1, 2, 3)))
-"""Offload is left out of the space as long as a step's time does not count its transfers: it would win for free."""
+WIDE_SHARDINGS = (
+    *SHARDINGS, *(Sharding(stage, in_node=True) for stage in (1, 2, 3)),
+    *(Sharding(stage, optimizer_offload=True) for stage in (1, 2, 3)),
+)  # fmt: skip
+WIDE_SAVINGS = (
+    *SAVINGS, *(Saving("full", quarters) for quarters in (1, 2, 3)), Saving("none", activation_offload=True),
+)  # fmt: skip
 RECOMPUTE = ("none", "selective", "full")
 
 
