@@ -32,12 +32,17 @@ class Label:
     bold: bool = False
 
 
-def place(axes: Axes, labels: Sequence[Label], lines: Sequence[tuple[Sequence[float], Sequence[float]]] = ()) -> None:
-    """Draw the labels, first come first served. Call after the layout: places are found in pixels."""
+def place(
+    axes: Axes, labels: Sequence[Label], lines: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
+    keep_clear: Sequence[Box] = (),
+) -> None:  # fmt: skip
+    """Draw the labels, first come first served. Call after the layout: places are found in pixels.
+
+    keep_clear: boxes in pixels that are taken already, such as the legend's."""
     points = [axes.transData.transform((label.x, label.y)) for label in labels]
     drawn = [axes.transData.transform(_dense(axes, *line)) for line in lines if len(line[0])]
     line_pixels = np.concatenate(drawn) if drawn else np.empty((0, 2))
-    taken: list[Box] = []
+    taken: list[Box] = list(keep_clear)
     for index, label in enumerate(labels):
         taken.append(_place_one(axes, label, points[index], points, line_pixels, taken))
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from planner import units
 from planner.charts import scatter, style
@@ -107,7 +108,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
             markeredgecolor=theme.background, zorder=7,
         )  # fmt: skip
     if len(data.clusters) > 1:
-        _legend(axes, theme)
+        _legend(axes, data, theme)
     style.finish(figure, theme, title, _subtitle(data, drawn))
     lines = [sorted(_place(mark, data.against) for mark in drawn if mark.cluster == name) for name in data.clusters]
     lines.append(front[:_FRONT_DRAWN])
@@ -187,17 +188,24 @@ def _trimmed(text: str) -> str:
     return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda match: match[1].rstrip("."), text)
 
 
+def _looks(data: Data, theme: Theme) -> list[tuple[str, str, str]]:
+    """Each cluster's colour and shape."""
+    return [
+        (cluster, theme.parts[number % len(theme.parts)], _SHAPES[number % len(_SHAPES)])
+        for number, cluster in enumerate(data.clusters)
+    ]
+
+
 def _draw_clusters(axes: Axes, data: Data, drawn: Sequence[Mark], theme: Theme) -> None:
     """Faint points of all, strong ones of the front; each cluster has its colour and its shape."""
-    for number, cluster in enumerate(data.clusters):
-        colour, shape = theme.parts[number % len(theme.parts)], _SHAPES[number % len(_SHAPES)]
+    for cluster, colour, shape in _looks(data, theme):
         for strong in (False, True):
             mine = [_place(mark, data.against) for mark in drawn if mark.cluster == cluster and mark.on_front == strong]
             axes.plot(
                 [x for x, _ in mine], [y for _, y in mine], linestyle="none", marker=shape, color=colour,
                 markersize=5.5 if strong else 3.0, alpha=1.0 if strong else 0.4,
                 markeredgecolor=theme.background if strong else "none", markeredgewidth=0.7,
-                zorder=5 if strong else 3, label="_" if strong else cluster, rasterized=not strong,
+                zorder=5 if strong else 3, rasterized=not strong,
             )  # fmt: skip
 
 
@@ -216,17 +224,21 @@ def _labels(
     return found
 
 
-def _legend(axes: Axes, theme: Theme) -> None:
+def _legend(axes: Axes, data: Data, theme: Theme) -> None:
     """The clusters below the axes, in as many columns as fit."""
-    handles, names = axes.get_legend_handles_labels()
+    names = _short(data.clusters)
+    handles = [
+        Line2D([], [], linestyle="none", marker=shape, color=colour, markersize=5.5)
+        for _, colour, shape in _looks(data, theme)
+    ]
     figure = axes.figure
     for columns in (6, 5, 4, 3, 2, 1):
         legend = figure.legend(
-            handles, _short(names), loc="outside lower left", ncols=columns, frameon=False, labelcolor=theme.text,
+            handles, names, loc="outside lower left", ncols=columns, frameon=False, labelcolor=theme.text,
             prop={"family": style.FAMILY, "size": style.SMALL_SIZE}, handlelength=0.9, columnspacing=1.2,
         )  # fmt: skip
         left, _, right, _ = style.extent(legend)
-        if columns == 1 or right - left < figure.bbox.width:
+        if columns == 1 or right - left < figure.bbox.width - 12:
             return
         legend.remove()
 

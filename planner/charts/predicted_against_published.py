@@ -94,8 +94,8 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     legend = _legend(axes, theme)
     style.finish(figure, theme, TITLE, _subtitle(data))
     near = sorted(points(data))
-    taken = [*_lines_over(axes, legend), ([low, high], [low, high]), ([x for x, _ in near], [y for _, y in near])]
-    place(axes, _labels(data, theme), taken)
+    lines = [([low, high], [low, high]), ([x for x, _ in near], [y for _, y in near])]
+    place(axes, _labels(data, theme), lines, keep_clear=[style.extent(legend)])
     scatter.halo(axes, theme)
 
 
@@ -157,14 +157,6 @@ def _legend(axes: Axes, theme: Theme) -> Legend:
         loc="upper left", frameon=False, labelcolor=theme.text, handlelength=1.8, borderpad=0.2, labelspacing=0.35,
         prop={"family": style.FAMILY, "size": style.SMALL_SIZE},
     )  # fmt: skip
-
-
-def _lines_over(axes: Axes, legend: Legend) -> list[tuple[list[float], list[float]]]:
-    """Lines that no label may cross, across the legend."""
-    left, bottom, right, top = style.extent(legend)
-    heights = [bottom + (top - bottom) * share for share in (0.1, 0.3, 0.5, 0.7, 0.9)]
-    ends = [axes.transData.inverted().transform([(left, height), (right, height)]) for height in heights]
-    return [([float(first[0]), float(last[0])], [float(first[1]), float(last[1])]) for first, last in ends]
 
 
 def _tick(value: float, unit: str) -> str:
