@@ -38,6 +38,8 @@ class Validation:
     summary: dict[str, Any]
     by_source: dict[str, dict[str, Any]]
     by_gpu: dict[str, dict[str, Any]]
+    by_metric: dict[str, dict[str, Any]]
+    """Error statistics of every metric that has one: times, memory, GPU-hours, energy, carbon."""
     regret: dict[str, Any]
     fits: dict[str, Any]
 
@@ -45,7 +47,7 @@ class Validation:
     def json(self) -> dict[str, Any]:
         """The object that `validate --json` prints."""
         return {
-            "rows": self.rows, "summary": self.summary, "by_source": self.by_source, "by_gpu": self.by_gpu,
+            "rows": self.rows, "summary": self.summary, "by_source": self.by_source, "by_gpu": self.by_gpu, "by_metric": self.by_metric,
             "regret": self.regret, "fits": self.fits,
         }  # fmt: skip
 
@@ -60,8 +62,9 @@ def validate(path: Path | None = None) -> Validation:
     low, high = bands(expressed, outcome)
     rows = _rows(expressed, outcome, published, predicted, low, high)
     steps = [row for row in rows if row["metric"] == "step_time_s" and not row["skipped"]]
+    scored = [row for row in rows if row["error"] is not None]
     return Validation(
-        rows, summary(steps), _grouped(steps, "source"), _grouped(steps, "gpu"),
+        rows, summary(steps), _grouped(steps, "source"), _grouped(steps, "gpu"), _grouped(scored, "metric"),
         _regret(expressed, published, predicted), _confusion(rows),
     )  # fmt: skip
 
@@ -124,19 +127,13 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Error statistics of rows with `error` and `inside_band`."""
     errors = np.array([row["error"] for row in rows], dtype=float)
     if not len(errors):
-        return {
-            "n": 0,
-            "mape": None,
-            "median_abs_error": None,
-            "p90_abs_error": None,
-            "bias": None,
-            "within_band": None,
-        }
+        return {"n": 0, **dict.fromkeys(("mape", "median_abs_error", "p90_abs_error", "bias", "within_band"))}
     size = np.abs(errors)
+    banded = [row["inside_band"] for row in rows if row["inside_band"] is not None]
     return {
         "n": len(rows), "mape": float(size.mean()), "median_abs_error": float(np.median(size)),
         "p90_abs_error": float(np.quantile(size, 0.9)), "bias": float(errors.mean()),
-        "within_band": float(np.mean([row["inside_band"] for row in rows])),
+        "within_band": float(np.mean(banded)) if banded else None,
     }  # fmt: skip
 
 
