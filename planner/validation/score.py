@@ -47,7 +47,8 @@ class Validation:
     def json(self) -> dict[str, Any]:
         """The object that `validate --json` prints."""
         return {
-            "rows": self.rows, "summary": self.summary, "by_source": self.by_source, "by_gpu": self.by_gpu, "by_metric": self.by_metric,
+            "rows": self.rows, "summary": self.summary, "by_source": self.by_source, "by_gpu": self.by_gpu,
+            "by_metric": self.by_metric,
             "regret": self.regret, "fits": self.fits,
         }  # fmt: skip
 
