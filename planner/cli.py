@@ -268,6 +268,7 @@ def _add_validate(commands: Any) -> None:
     parser = commands.add_parser("validate", help="published runs against predictions")
     parser.add_argument("--runs", metavar="FILE.csv", help="a table of runs of your own; without it the shipped one")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--events", action="store_true", help="print JSON lines, one event a line")
     parser.set_defaults(run=_validate)
 
 
@@ -275,6 +276,9 @@ def _validate(options: argparse.Namespace) -> int:
     from planner import validation
 
     result = validation.validate(Path(options.runs) if options.runs else None)
+    if options.events:
+        print(json.dumps({"event": "finished", **result.json}, ensure_ascii=False, allow_nan=False), flush=True)
+        return 0
     if options.json:
         print_json(result.json)
         return 0

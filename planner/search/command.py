@@ -103,19 +103,23 @@ def _progress_json(event: Progress) -> dict[str, Any]:
 
 def _print(result: Result, options: argparse.Namespace) -> None:
     if options.events:
-        print(json.dumps({"event": "finished", **result_json(result)}, ensure_ascii=False), flush=True)
+        answer = result_json(result, with_estimates=False)
+        print(json.dumps({"event": "finished", **answer}, ensure_ascii=False), flush=True)
     elif options.json:
         print(json.dumps(result_json(result), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print(text(result))
 
 
-def result_json(result: Result) -> dict[str, Any]:
-    """The object that `search --json` prints. Each of `best` carries its whole estimate, as `estimate --json` does."""
+def result_json(result: Result, *, with_estimates: bool = True) -> dict[str, Any]:
+    """The object that `search --json` prints. Each of `best` carries its whole estimate, as `estimate --json` does;
+    with `--events` it does not: a program that watches lists thousands and estimates the one it takes."""
+    best = [found_json(one) for one in result.best]
+    if with_estimates:
+        best = [{**said, "estimate": estimate(one.plan).json} for said, one in zip(best, result.best, strict=True)]
     return {
         "evaluated": result.evaluated, "seconds": result.seconds, "fits": result.fits, "objective": result.objective,
-        "best": [{**found_json(one), "estimate": estimate(one.plan).json} for one in result.best],
-        "rejected": result.rejected, "pareto": [found_json(one) for one in result.pareto],
+        "best": best, "rejected": result.rejected, "pareto": [found_json(one) for one in result.pareto],
         "closest": found_json(result.closest) if result.closest else None,
     }  # fmt: skip
 
@@ -195,14 +199,18 @@ def _table(found: list[Found]) -> list[str]:
 
 
 def words(found: Found) -> str:
-    """A layout in the field's short hand: `tp 8 · pp 4×5 · dp 64 · ZeRO 1 · sp · micro-batch 2 · full recompute`."""
-    layout = found.layout
+    """A found layout in the field's short hand."""
+    return shorthand(found.layout, found.plan.dp)
+
+
+def shorthand(layout: Layout, dp: int) -> str:
+    """A layout in words: `tp 8 · pp 4×5 · dp 64 · ZeRO 1 · sp · micro-batch 2 · full recompute`."""
     pipeline = f"pp {layout.pp}" + (f"×{layout.virtual_stages}" if layout.virtual_stages > 1 else "")
     group = f" in groups of {layout.zero_group}" if layout.zero_group else ""
     part = f" of {layout.recompute_layers} layers" if layout.recompute_layers is not None else ""
     said = [
         f"tp {layout.tp}", pipeline, f"cp {layout.cp}" if layout.cp > 1 else "",
-        f"ep {layout.ep}" if layout.ep > 1 else "", f"dp {found.plan.dp}", f"ZeRO {layout.zero_stage}{group}",
+        f"ep {layout.ep}" if layout.ep > 1 else "", f"dp {dp}", f"ZeRO {layout.zero_stage}{group}",
         "sp" if layout.sequence_parallel else "", f"micro-batch {layout.micro_batch}",
         f"{layout.recompute} recompute{part}" if layout.recompute != "none" else "",
         "GPipe" if layout.schedule == "gpipe" else "", "optimizer offload" if layout.optimizer_offload else "",
