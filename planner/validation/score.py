@@ -14,7 +14,7 @@ from planner.costing.energy import co2e_kg, energy_kwh
 from planner.costing.rates import Rates
 from planner.counting import memory
 from planner.errors import TrainplanError
-from planner.estimate import Estimate, Outcome, compute, estimate
+from planner.estimate import Outcome, compute, estimate
 from planner.formula import Array
 from planner.plan.cluster import Cluster
 from planner.plan.file import load
@@ -161,6 +161,7 @@ def _rows(
     e: Expressed, outcome: Outcome, published: Array, predicted: Array, low: Array, high: Array
 ) -> list[dict[str, Any]]:
     runs, rows = e.runs, []
+    plans: dict[str, float | None] = {}
     ran = np.char.lower(runs.words["outcome"])
     memory_total = _memory_as_printed(e, outcome)
     fits = np.broadcast_to(np.asarray(outcome.fits), (len(runs),))
@@ -192,7 +193,7 @@ def _rows(
             add(i, "memory_bytes", float(memory), float(memory_total[i]), None, reason)
         if kind[i] in ("benchmark", "") and ran[i] in ("ran", "failed"):
             add(i, "fits", bool(ran[i] == "ran"), bool(fits[i]), None, reason)
-        _whole_run(e, outcome, i, add)
+        _whole_run(e, outcome, i, add, plans)
         if len(rows) == before:
             why = reason or (
                 "quality C: not for scoring step times" if quality[i] == "C" else "no figure that the planner predicts"
@@ -211,7 +212,7 @@ def _memory_as_printed(e: Expressed, outcome: Outcome) -> Array:
     return np.broadcast_to(np.asarray(printed, dtype=float), (len(e.runs),))
 
 
-def _whole_run(e: Expressed, outcome: Outcome, i: int, add: Any) -> None:
+def _whole_run(e: Expressed, outcome: Outcome, i: int, add: Any, plans: dict[str, float | None]) -> None:
     """GPU-hours, energy and carbon of a whole training. Hours come from the shipped plan of the model where the source
     gives no layout; energy and carbon from the *published* hours and the device's power limit, as such tables do."""
     runs = e.runs
@@ -220,7 +221,7 @@ def _whole_run(e: Expressed, outcome: Outcome, i: int, add: Any) -> None:
         return
     reason = str(e.skipped[i])
     if np.isfinite(tokens):
-        predicted = _hours_by_plan(str(runs.words["model_name"][i]), tokens)
+        predicted = _hours_by_plan(str(runs.words["model_name"][i]), tokens, plans)
         if predicted is None and np.isfinite(runs.numbers["n_gpus"][i]) and not reason:
             predicted = float(np.broadcast_to(np.asarray(outcome.gpu_hours), (len(runs),))[i])
         why = reason or ("" if predicted else "neither a GPU count nor a shipped plan")
@@ -240,21 +241,29 @@ def _without_pue(runs: Runs, i: int) -> bool:
     return runs.words["source_key"][i] in ("llama2", "llama3-cards")
 
 
-def _hours_by_plan(model_name: str, tokens: float) -> float | None:
+def _hours_by_plan(model_name: str, tokens: float, known: dict[str, float | None]) -> float | None:
+    """GPU-hours of the shipped plan of a model for so many tokens, to which they are proportional; each plan is
+    estimated once a table and kept in `known` as hours a token."""
     slug = (
         library.slug(model_name)
         .replace("llama2-", "llama-2-")
         .replace("llama1-", "llama-")
         .replace("llama3.1-", "llama-3.1-")
     )
+    if slug not in known:
+        known[slug] = _hours_a_token(slug)
+    rate = known[slug]
+    return None if rate is None else rate * tokens
+
+
+def _hours_a_token(slug: str) -> float | None:
     if slug not in library.paths("plans"):
         return None
-    plan = load(slug)
     try:
-        result: Estimate = estimate(plan.replace(**{"recipe.tokens": int(tokens)}))
+        plan = load(slug)
+        return float(estimate(plan).outcome.gpu_hours) / plan.recipe.tokens
     except TrainplanError:
         return None
-    return float(result.outcome.gpu_hours)
 
 
 def _regret(e: Expressed, published: Array, predicted: Array) -> dict[str, Any]:

@@ -45,6 +45,8 @@ WORDS = (
     "mem_definition", "outcome", "derived", "notes",
 )  # fmt: skip
 _MOST_ROWS = 2_000_000
+_MOST_TOLD = 50
+"""Cells that are told one by one when they hold no number; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -98,18 +100,30 @@ def read(path: Path) -> Runs:
     words = {name: np.array(columns.get(name, blank), dtype=np.str_) for name in WORDS}
     if "id" not in columns:
         words["id"] = np.array([f"row {i + 2}" for i in range(len(rows))], dtype=np.str_)
-    return Runs({name: _numbers(path, name, columns.get(name, blank)) for name in NUMBERS}, words)
+    wrong: list[tuple[int, str]] = []
+    numbers = {name: _numbers(name, columns.get(name, blank), wrong) for name in NUMBERS}
+    if wrong:
+        told = [f"{path}: line {line}: {problem}" for line, problem in sorted(wrong)[:_MOST_TOLD]]
+        more = [f"{path}: and {len(wrong) - _MOST_TOLD:,} cells more"] if len(wrong) > _MOST_TOLD else []
+        raise InputError("\n".join(told + more))
+    return Runs(numbers, words)
 
 
-def _numbers(path: Path, name: str, texts: list[str]) -> Array:
-    unique = dict.fromkeys(set(texts), np.nan)
-    for text in unique:
+def _numbers(name: str, texts: list[str], wrong: list[tuple[int, str]]) -> Array:
+    """A column of numbers, NaN for blank; what is no number is added to `wrong` with its line."""
+    read: dict[str, float] = {}
+    no_numbers = set()
+    for text in set(texts):
         try:
-            unique[text] = float(text) if text else np.nan
+            read[text] = float(text) if text else np.nan
         except ValueError:
-            line = texts.index(text) + 2
-            raise InputError(f"{path}: line {line}: {name}: {shorten(text)!r} is not a number") from None
-    values = np.array([unique[text] for text in texts], dtype=float)
+            read[text] = np.nan
+            no_numbers.add(text)
+    if no_numbers:
+        wrong += [
+            (i + 2, f"{name}: {shorten(text)!r} is not a number") for i, text in enumerate(texts) if text in no_numbers
+        ]
+    values = np.array([read[text] for text in texts], dtype=float)
     values[~np.isfinite(values) | (values < 0)] = np.nan
     return values
 
