@@ -8,10 +8,8 @@ runs: what was measured is saved, and the exit code is 130.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from planner import units
 from planner.errors import InputError, MissingError, TrainplanError
 from planner.plan import shipped
+from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
     from planner.profiling.events import Event
@@ -59,7 +58,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Profile; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
     try:
-        with _stop_signals() as is_stopped:
+        with stop_signals() as is_stopped:
             return _run(arguments, is_stopped)
     except TrainplanError as error:
         if not arguments.events:
@@ -112,23 +111,6 @@ def _positive(option: str, text: str, unit: str) -> float:
     if value <= 0:
         raise InputError(f"{option}: {text!r} is not more than nothing")
     return value
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM has come. A second one ends the process at once."""
-    stopped: list[int] = []
-
-    def stop(number: int, frame: object) -> None:
-        stopped.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(stopped)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print_events(happenings: Iterator[Event]) -> int:
@@ -202,11 +184,14 @@ def _table_line(row: Row) -> str:
     shape = f"{row.batch}×{row.sequence}" if row.batch else ""
     width = f"1/{row.shards}" if row.shards > 1 else ""
     rate = units.show(row.flops_per_s, "FLOP/s") if row.flops else units.show(row.bytes_per_s, "B/s")
+    if row.operation == "launch":
+        rate = ""  # its time is the host's, whatever the kernel moves
+    spread = f"{row.spread:.1%}" if row.n > 1 else "–"
     memory = units.show_bytes(row.peak_memory_bytes) if row.peak_memory_bytes else ""
     mark = "  noisy" if row.is_noisy else ""
     return (
         f"{row.operation:<15}{row.direction:<10}{shape:>10}{width:>7}{units.show_duration(row.median_s):>10}"
-        f"{row.spread:>7.1%}{row.n:>5}{rate:>15}{memory:>10}{mark}"
+        f"{spread:>7}{row.n:>5}{rate:>15}{memory:>10}{mark}"
     )
 
 

@@ -8,14 +8,12 @@ layouts (some hundredths of a second); the exit code is then 130.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import io
 import json
 import math
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from planner.plan.plan import Plan
 from planner.search.events import Event, Finished, Progress
 from planner.search.ranking import OBJECTIVES, Constraints, Found
 from planner.search.run import Result, sweep
+from planner.stopping import stop_signals
 
 MOST_RANKED = 10_000
 _PARETO_SHOWN = 12
@@ -62,7 +61,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace, plan: Plan) -> int:
     """Search; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
     try:
-        with _stop_signals() as is_stopped:
+        with stop_signals() as is_stopped:
             happenings = sweep(
                 plan, gpus=_counts(options.gpus), accelerators=_names(options.accelerators),
                 objective=options.objective, top=_top(options.top), constraints=_constraints(options),
@@ -265,20 +264,3 @@ def _parsed(name: str, words: str | None, unit: str) -> float | None:
         return units.parse(words, unit)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM has come. A second one ends the process at once."""
-    stopped: list[int] = []
-
-    def stop(number: int, frame: object) -> None:
-        stopped.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(stopped)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
