@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -34,7 +35,10 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     try:
         options = _parser(arguments).parse_args(arguments)
-        return int(options.run(options) or 0)
+        code = int(options.run(options) or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except TrainplanError as error:
         for line in str(error).splitlines():
             print(line, file=sys.stderr)
@@ -45,15 +49,26 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _defect(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("the output cannot be written (no space left on its device); choose another place", file=sys.stderr)
+        return 2
     except MemoryError:
         print("not enough memory on this machine for that; try something smaller", file=sys.stderr)
         return 3
-    except Exception as error:  # the last resort: a defect of ours, told in one line
-        if os.environ.get("TRAINPLAN_DEBUG"):
-            raise
-        told = f"unexpected {type(error).__name__}: {shorten(error, 300)}"
-        print(f"{told} (set TRAINPLAN_DEBUG=1 for the details and please report it)", file=sys.stderr)
-        return 1
+    except Exception as error:  # the last resort
+        return _defect(error)
+
+
+def _defect(error: Exception) -> int:
+    """A defect of ours, told in one line."""
+    if os.environ.get("TRAINPLAN_DEBUG"):
+        raise error
+    told = f"unexpected {type(error).__name__}: {shorten(error, 300)}"
+    print(f"{told} (set TRAINPLAN_DEBUG=1 for the details and please report it)", file=sys.stderr)
+    return 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -206,6 +221,8 @@ def _estimate(options: argparse.Namespace) -> int:
     result = estimate(plan_of(options))
     for problem in result.problems:
         print(f"warning: {problem}", file=sys.stderr)
+    if "" in (options.csv, options.report):
+        raise InputError("--csv and --report take the name of a file and of a folder; the one given is blank")
     if options.csv:
         from planner.reports import csv_report
 

@@ -22,9 +22,12 @@ class UnknownNameError(InputError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         folded = {candidate.casefold(): candidate for candidate in names}
-        matches = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.4)
-        near = [folded[match] for match in matches]
-        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names[:12])}"
+        asked = name.strip().casefold()[:100]
+        longer = [one for one in folded if len(asked) >= 2 and one.startswith(asked)][:6]
+        alike = [one for one in difflib.get_close_matches(asked, folded, n=3, cutoff=0.4) if one not in longer]
+        near = [folded[match] for match in longer + alike[: 3 - len(longer) if len(longer) < 3 else 0]]
+        more = f", and {len(names) - 12} more" if len(names) > 12 else ""
+        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names[:12])}{more}"
         super().__init__(f"unknown {kind} {shorten(name)!r}; {hint}")
         self.suggestions = near
 

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from planner.errors import InputError, UnknownNameError
+from planner.errors import InputError, UnknownNameError, shorten
 
 SHIPPED = Path(__file__).resolve().parent.parent / "profiles"
 _LARGEST_FILE = 64 * 2**20
@@ -71,9 +71,11 @@ def read_json(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise InputError(f"{path}: nested too deeply to be a file of this kind") from None
     except ValueError as error:
-        raise InputError(f"{path}: not a whole JSON file ({error})") from None
+        why = "a number of thousands of digits" if "int_max_str_digits" in str(error) else error
+        raise InputError(f"{path}: not a whole JSON file ({why})") from None
     if not isinstance(data, dict):
-        raise InputError(f"{path}: holds a {type(data).__name__} where an object {{…}} is needed")
+        held = {list: "a list", str: "a text", int: "a number", float: "a number"}.get(type(data), shorten(data))
+        raise InputError(f"{path}: holds {held} where an object {{…}} is needed")
     return data
 
 
@@ -113,4 +115,5 @@ def grid(region: str) -> dict[str, Any]:
 _SINGULAR = {
     "accelerators": "accelerator", "fabrics": "fabric", "models": "model", "plans": "plan", "laws": "law",
     "frameworks": "software", "devices": "device constants", "measured": "measured profile",
+    "post_training": "post-training",
 }  # fmt: skip

@@ -225,3 +225,12 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )  # fmt: skip
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_blank_name_of_an_output_is_refused_and_a_full_device_told(tmp_path: Path) -> None:
+    assert "blank" in refused("estimate", "gpt2", "--csv", "", folder=tmp_path)[0]
+    assert "blank" in refused("estimate", "gpt2", "--report", "", folder=tmp_path)[0]
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([sys.executable, MAIN, "plans"], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 2 and "no space left" in done.stderr and len(done.stderr.splitlines()) == 1

@@ -24,6 +24,13 @@ def test_an_unknown_name_is_quoted_with_the_nearest_known_ones() -> None:
     assert any("H100" in name for name in caught.value.suggestions)
 
 
+def test_the_beginning_of_a_name_suggests_what_begins_so() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown accelerator 'H100'; did you mean .*H100-80GB-SXM"):
+        library.read("accelerators", "H100")
+    with pytest.raises(UnknownNameError, match=r"known: .* and \d+ more$"):
+        library.read("models", "zzzzzz")
+
+
 def test_an_endless_or_strange_name_is_an_unknown_one_told_briefly() -> None:
     for name in ("x" * 100_000, "../../etc/passwd", "", "\0", "/dev/zero"):
         with pytest.raises(UnknownNameError) as caught:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from planner import library
+from planner.errors import InputError, UnknownNameError
 from planner.plan.plan import Plan
 
 Severity = Literal["error", "warning"]
@@ -29,9 +32,24 @@ class Problem:
 
 def check(plan: Plan) -> list[Problem]:
     """All problems of a plan whose fields are each valid: errors first. An empty list: nothing to say."""
-    parts = (_model, _data_parallel, _tensor_parallel, _pipeline, _experts, _sharding, _batch, _sequence, _cluster)
-    problems = [problem for part in parts for problem in part(plan)]
+    problems = [problem for rule in _rules() for problem in rule(plan)]
     return sorted(problems, key=lambda problem: problem.severity != "error")
+
+
+def check_known(plan: Plan) -> list[Problem]:
+    """The errors of a plan that lacks some of its fields: a rule ends where it meets one of these."""
+    problems = []
+    for rule in _rules():
+        with contextlib.suppress(AttributeError):
+            for problem in rule(plan):
+                problems.append(problem)  # one by one: what was found before the rule ended is kept
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def _rules() -> tuple[Callable[[Plan], Iterator[Problem]], ...]:
+    return (
+        _model, _data_parallel, _tensor_parallel, _pipeline, _experts, _sharding, _batch, _sequence, _cluster, _software
+    )  # fmt: skip
 
 
 def divisors(number: int) -> list[int]:
@@ -104,14 +122,14 @@ def _data_parallel(plan: Plan) -> Iterator[Problem]:
 
 
 def _tensor_parallel(plan: Plan) -> Iterator[Problem]:
-    model, tp, per_node = plan.model, plan.layout.tp, plan.cluster.gpus_per_node
+    model, tp = plan.model, plan.layout.tp
     if model.heads % tp:
         message = f"tensor parallel {tp} does not divide {model.heads} heads"
         yield _problem("layout.tp", message, nearest_divisor(model.heads, tp))
     elif model.kv_heads % tp and tp % model.kv_heads:
         message = f"tensor parallel {tp} does not fit {model.kv_heads} key/value heads"
         yield _problem("layout.tp", message, nearest_divisor(model.kv_heads, tp))
-    elif tp > per_node:
+    elif tp > (per_node := plan.cluster.gpus_per_node):
         message = f"tensor parallel {tp} spans nodes of {per_node}: its all-reduces run over the fabric"
         yield Problem("layout.tp", "warning", message, f"use {per_node} or fewer")
 
@@ -208,3 +226,13 @@ def _cluster(plan: Plan) -> Iterator[Problem]:
         yield Problem(
             path, "warning", f"{missing}; the network between nodes is taken for both", "fill in the bandwidth"
         )
+
+
+def _software(plan: Plan) -> Iterator[Problem]:
+    try:
+        library.read("frameworks", plan.recipe.framework)
+    except UnknownNameError as error:
+        mends = {"recipe.framework": error.suggestions[0]} if error.suggestions else {}
+        yield Problem("recipe.framework", "error", str(error), changes=mends)
+    except InputError as error:
+        yield Problem("recipe.framework", "error", str(error))

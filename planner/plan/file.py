@@ -67,8 +67,12 @@ def from_data(data: dict[str, Any], where: str = "plan") -> Plan:
 
 
 def validated(data: dict[str, Any], where: str = "plan") -> Plan:
-    """The plan that a nested dict describes. Raises `PlanError` with every mistake."""
-    return part(Plan, data, where)
+    """The plan that a nested dict describes. Raises `PlanError` with every mistake: the fields that are wrong, and what
+    the others contradict among themselves."""
+    try:
+        return part(Plan, data, where)
+    except PlanError as error:
+        raise PlanError(where, error.problems + _contradictions(data, error.problems)) from None
 
 
 def part(section: type[SomeSection], data: dict[str, Any], where: str) -> SomeSection:
@@ -144,6 +148,50 @@ def _umask() -> int:
     return mask
 
 
+def _contradictions(data: dict[str, Any], problems: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What the valid fields of an invalid plan say against each other: its wrong fields are put right from a shipped
+    plan, so that the rest can be read, and then taken out, so that no rule looks at them."""
+    from planner.plan.check import check_known
+
+    whole = load(_STAND_IN)
+    wrong = [path.split(".")[:2] for path, _ in problems if path]
+    stand_in, mended = whole.model_dump(), dict(data)
+    for section, *field in wrong:
+        inner = mended.get(section)
+        if section not in stand_in:
+            mended.pop(section, None)
+        elif not (field and isinstance(inner, dict) and isinstance(stand_in[section], dict)):
+            mended[section] = stand_in[section]
+        elif field[0] in stand_in[section]:
+            mended[section] = {**inner, field[0]: stand_in[section][field[0]]}
+        else:
+            mended[section] = {name: value for name, value in inner.items() if name != field[0]}
+    try:
+        plan = Plan.model_validate(mended)
+    except (ValidationError, RecursionError):
+        return []
+    for section, *field in wrong:
+        if section in Plan.model_fields:
+            plan = _without(plan, section, *(name for name in field if isinstance(mended[section], dict)))
+    known = [(one.path, one.message + (f"; {one.suggestion}" if one.suggestion else "")) for one in check_known(plan)]
+    return [problem for problem in known if problem[0] not in {path for path, _ in problems}]
+
+
+_STAND_IN = "llama-2-7b"
+
+
+def _without(section: SomeSection, name: str, *inner: str) -> SomeSection:
+    """A copy that lacks a field, or a field's own field: asking for it raises `AttributeError`."""
+    rest = section.model_copy()
+    if name not in rest.__dict__:
+        return rest
+    if inner and isinstance(rest.__dict__[name], Section):
+        rest.__dict__[name] = _without(rest.__dict__[name], *inner)
+    else:
+        del rest.__dict__[name]
+    return rest
+
+
 def _problem(item: Any) -> tuple[str, str]:
     path = ".".join(str(part) for part in item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")
@@ -151,6 +199,8 @@ def _problem(item: Any) -> tuple[str, str]:
         message = "is missing"
     elif item["type"] == "extra_forbidden":
         message = "is not a field of a plan; remove it or check its spelling"
+    elif item["type"] == "model_type":
+        message = f"a section {{…}} of fields is needed, not {shorten(repr(item['input']))}"
     elif item["type"] not in ("value_error",):
         message = f"{message} (got {shorten(item['input'])!r})"
     return path, message[0].lower() + message[1:]

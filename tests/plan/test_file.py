@@ -220,6 +220,28 @@ def test_a_text_in_a_number_field_is_read_in_the_fields_unit() -> None:
     assert plan.prices.grid_kg_per_kwh == pytest.approx(0.4)
 
 
+def test_contradictions_of_valid_fields_are_told_beside_the_invalid_ones() -> None:
+    data = file.load("llama-2-7b").model_dump(mode="json")
+    data["recipe"] |= {"tokens": -5, "precision": "bf17", "framework": "megatron"}
+    data["cluster"] |= {"accelerator": "H100"}
+    data["layout"] |= {"tp": 3}
+    with pytest.raises(PlanError) as failure:
+        file.validated(data)
+    told = [path for path, _ in failure.value.problems]
+    assert {"recipe.tokens", "recipe.precision", "cluster.accelerator", "layout.tp", "recipe.framework"} <= set(told)
+    assert told.count("recipe.tokens") == 1 and told.index("recipe.tokens") < told.index("layout.tp")
+
+
+def test_no_rule_looks_at_a_field_that_is_wrong() -> None:
+    data = file.load("llama-2-7b").model_dump(mode="json")
+    data["layout"] |= {"tp": 3}
+    data["cluster"] |= {"nodes": 0}
+    data["model"] = "no such model"
+    with pytest.raises(PlanError) as failure:
+        file.validated(data)
+    assert [path for path, _ in failure.value.problems] == ["model", "cluster.nodes", "layout.sequence_parallel"]
+
+
 def test_an_unknown_setting_is_named_with_the_nearest_fields_beside_the_other_mistakes() -> None:
     with pytest.raises(PlanError) as caught:
         file.with_settings(file.load("gpt2"), [("cluster.node", 2), ("recipe.tokens", -1), ("nonsense.at.all", 1)])
