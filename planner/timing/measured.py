@@ -98,8 +98,8 @@ def fit(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
     }  # fmt: skip
     told = (
         f"fitted to the profile {profile.name or 'without a name'} of {profile.created[:10]}: {profile.model.name} on "
-        f"{profile.device.name} in {precision}, {len(targets)} times at {len(errors)} shape{'s' * (len(errors) != 1)} of the layer; "
-        f"one left out is within {band:.0%} (80 %)"
+        f"{profile.device.name} in {precision}, {len(targets)} times at {len(errors)} "
+        f"shape{'s' * (len(errors) != 1)} of the layer; one left out is within {band:.0%} (80 %)"
     )
     return Fit(replace(made, band=band, source="interpolated", basis=told), changes, band, len(targets))
 
