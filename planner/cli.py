@@ -22,8 +22,6 @@ from planner.errors import InputError, MissingError, TrainplanError, shorten
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
-    from planner.plan.cluster import Accelerator
-    from planner.plan.model import Model
     from planner.plan.plan import Plan
 
 DEFAULT_PLAN = "llama-2-7b"
@@ -163,32 +161,36 @@ def _is_number(text: str) -> bool:
 def _list(options: argparse.Namespace) -> int:
     from planner import library
 
-    names = library.names(options.kind)
-    if options.kind == "plans":
-        print_table(("plan", "GPUs", "accelerator"), [_plan_row(name) for name in names])
-    elif options.kind == "models":
-        from planner.plan.shipped import model
-
-        models = [model(name) for name in names]
-        print_table(("model", "parameters", "layers", "width", "architecture"), map(_model_row, models))
-    else:
-        from planner.plan.shipped import accelerator
-
-        devices = [accelerator(name) for name in names]
-        print_table(("accelerator", "dense 16-bit", "memory", "bandwidth", "price", "as of"), map(_device_row, devices))
+    header, row = {
+        "plans": (("plan", "GPUs", "accelerator"), _plan_row),
+        "models": (("model", "parameters", "layers", "width", "architecture"), _model_row),
+        "accelerators": (("accelerator", "dense 16-bit", "memory", "bandwidth", "price", "as of"), _device_row),
+    }[options.kind]
+    rows = []
+    for name in library.names(options.kind):
+        try:
+            rows.append(row(name))
+        except InputError as error:  # one broken file of the user's hides nothing else
+            for line in str(error).splitlines():
+                print(f"warning: {name}: {line}", file=sys.stderr)
+    print_table(header, rows)
     return 0
 
 
-def _model_row(model: Model) -> tuple[str, ...]:
+def _model_row(name: str) -> tuple[str, ...]:
     from planner.counting import parameters
+    from planner.plan.shipped import model as shipped
 
+    model = shipped(name)
     total, layers = int(parameters.of_model(model).total), model.layers + model.encoder_layers
     return model.name, f"{total:,}", str(layers), str(model.hidden), model.architecture
 
 
-def _device_row(device: Accelerator) -> tuple[str, ...]:
+def _device_row(name: str) -> tuple[str, ...]:
     from planner import library, units
+    from planner.plan.shipped import accelerator
 
+    device = accelerator(name)
     peak = device.peak("bf16") or device.peak("fp16") or device.peak("fp32")
     price = library.price(device.name)
     return (
@@ -198,7 +200,7 @@ def _device_row(device: Accelerator) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _plan_row(name: str) -> tuple[str, str, str]:
+def _plan_row(name: str) -> tuple[str, ...]:
     from planner.plan.file import load
 
     plan = load(name)

@@ -234,3 +234,11 @@ def test_a_blank_name_of_an_output_is_refused_and_a_full_device_told(tmp_path: P
         with Path("/dev/full").open("w") as full:
             done = subprocess.run([sys.executable, MAIN, "plans"], stdout=full, stderr=subprocess.PIPE, text=True)
         assert done.returncode == 2 and "no space left" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_broken_file_of_the_users_hides_nothing_else_in_a_listing(tmp_path: Path) -> None:
+    (tmp_path / "accelerators").mkdir()
+    (tmp_path / "accelerators" / "mine.json").write_text('{"name": "mine", ')
+    done = trainplan("accelerators", TRAINPLAN_HOME=str(tmp_path))
+    assert done.returncode == 0 and "H100-80GB-SXM" in done.stdout
+    assert "mine.json: not a whole JSON file" in done.stderr and len(done.stderr.splitlines()) == 1

@@ -193,13 +193,14 @@ def _batch(plan: Plan) -> Iterator[Problem]:
 
 
 def _sequence(plan: Plan) -> Iterator[Problem]:
-    recipe, layout, model = plan.recipe, plan.layout, plan.model
+    recipe, layout = plan.recipe, plan.layout
     if recipe.sequence_length % layout.cp:
         message = f"context parallel {layout.cp} does not divide a sequence of {recipe.sequence_length}"
         yield _problem("layout.cp", message, nearest_divisor(recipe.sequence_length, layout.cp))
     elif layout.sequence_parallel and recipe.sequence_length // layout.cp % layout.tp:
         message = f"a sequence of {recipe.sequence_length // layout.cp} does not split over tensor parallel {layout.tp}"
         yield _problem("layout.sequence_parallel", message, False, told="switch it off")
+    model = plan.model
     if recipe.sequence_length > model.max_sequence:
         fixed = model.positions in ("learned", "sinusoidal")
         why = "but the model has positions for" if fixed else "longer than what the model was made for:"
