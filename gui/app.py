@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -64,6 +65,8 @@ class _FirstPaint(QObject):
 
 def screenshots(folder: Path, theme: str = "light", width: int = 1280, height: int = 800) -> list[Path]:
     """One PNG a page, named after it. Needs no screen. Raises `InputError` where they cannot be written."""
+    if QApplication.instance() is None:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     app = make_application(["trainplan"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
