@@ -202,8 +202,9 @@ def _quantiles(held: list[Held], chosen: Callable[[Held], np.ndarray]) -> tuple[
 
 
 def widened(made: dict[str, tuple[float, float]], by: float) -> dict[str, tuple[float, float]]:
-    """Bands whose logarithmic widths are `by` times as wide."""
-    return {name: (min(1.0, low) ** by, max(1.0, high) ** by) for name, (low, high) in made.items()}
+    """Bands whose logarithmic widths are `by` times as wide; that of inefficient layouts is wide enough."""
+    powers = {name: 1.0 if name == "inefficient" else by for name in made}
+    return {name: (min(1.0, low) ** powers[name], max(1.0, high) ** powers[name]) for name, (low, high) in made.items()}
 
 
 def coverage(held: list[Held], by: float = 1.0) -> tuple[float, float]:
