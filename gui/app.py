@@ -81,6 +81,8 @@ def screenshots(folder: Path, theme: str = "light", width: int = 1280, height: i
     for page in window.page_classes:
         window.show_page(page.key)
         _settle(app)
+        while window.job is not None:
+            _settle(app, 0.1)
         for chart in window.findChildren(ChartView):
             chart.draw_now()
         _settle(app, 0.1)

@@ -32,5 +32,19 @@ def size_against_perplexity(chart: Any, found: Frontier) -> Any:
     return chart.Data.of_frontier(found, family_under(found.law))
 
 
+def pareto(chart: Any, source: Any) -> Any:
+    """The layouts of a search, and where the plan stands among them."""
+    plan, outcome = None, source.estimate.outcome if source.estimate else None
+    if outcome is not None:
+        figures = (outcome.train_time_s, outcome.total_usd, outcome.memory.total, outcome.energy_kwh)
+        plan = chart.Mark("", "this plan", *map(float, figures))
+    return chart.Data.of_rows(source.rows, source.against, plan)
+
+
+def predicted_against_published(chart: Any, source: Any) -> Any:
+    """Rows of a validation, of one metric."""
+    return chart.Data.of_rows(source.rows, source.metric, source.unit)
+
+
 def _rows(figures: list[Figure]) -> list[tuple[str, float, str]]:
     return [(figure.label, figure.value, figure.kind) for figure in figures if figure.value == figure.value]

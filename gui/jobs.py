@@ -35,14 +35,19 @@ class Outcome:
 class Job(QObject):
     """One run of `main.py …`. Signals come in the order of the lines; `ended` comes once and last."""
 
+    started = Signal()
     phase = Signal(str)
     progress = Signal(float)
     row = Signal(dict)
     event = Signal(dict)
     ended = Signal(object)
 
-    def __init__(self, arguments: list[str], command: list[str] | None = None, parent: QObject | None = None) -> None:
+    def __init__(
+        self, arguments: list[str], command: list[str] | None = None, parent: QObject | None = None, *,
+        rows_before_eta: int = ROWS_BEFORE_ETA,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
+        self._rows_before_eta = rows_before_eta
         self._command = [*(command or [sys.executable, str(MAIN)]), *arguments]
         self._process = QProcess(self)
         environment = QProcessEnvironment.systemEnvironment()
@@ -56,7 +61,7 @@ class Job(QObject):
         self._kill = QTimer(self, singleShot=True, interval=KILL_AFTER_MS)
         self._kill.timeout.connect(self._process.kill)
         self._rest, self.log, self.result = b"", "", {}
-        self.was_cancelled = self.has_ended = False
+        self.was_cancelled = self.has_ended = self._was_started = False
         self.share: float | None = None
         self.rows = 0
         self.doing = ""
@@ -64,6 +69,8 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin; returns at once."""
+        self._was_started = True
+        self.started.emit()
         self._process.start(self._command[0], self._command[1:])
 
     @property
@@ -78,12 +85,15 @@ class Job(QObject):
 
     @property
     def left_s(self) -> float | None:
-        """Seconds left as the process tells them, once three rows are in."""
-        return self._told_left_s if self.rows >= ROWS_BEFORE_ETA else None
+        """Seconds left as the process tells them, once the first rows are in."""
+        return self._told_left_s if self.rows >= self._rows_before_eta else None
 
     def cancel(self) -> None:
-        """Ask the process to stop, and kill it if it has not after three seconds."""
-        if self.is_running and not self.was_cancelled:
+        """Ask the process to stop, and kill it if it has not after three seconds. One that has not begun never will."""
+        if not self._was_started and not self.has_ended:
+            self.was_cancelled = True
+            self._end(Outcome("cancelled", "cancelled before it began", {}))
+        elif self.is_running and not self.was_cancelled:
             self.was_cancelled = True
             self._process.terminate()
             self._kill.start()

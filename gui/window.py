@@ -23,6 +23,7 @@ from gui.bars import NoticeBar, ProblemBar
 from gui.cards import MetricCard
 from gui.document import Document
 from gui.explain import ExplainPanel
+from gui.job_queue import JobQueue
 from gui.jobs import Job, Outcome
 from gui.pages import PAGES
 from gui.pages.page import Page
@@ -39,6 +40,8 @@ from planner.plan.plan import Plan
 
 DEFAULT_PLAN = "llama-2-7b"
 PLAN_FILES = "Trainplan plan (*.json)"
+JOBS = {"profile": "Profile", "search": "Search", "validate": "Validation"}
+"""Pages that run the command line, and what their jobs are called."""
 
 
 class Window(QMainWindow):
@@ -52,7 +55,7 @@ class Window(QMainWindow):
         self.autosave = recovery.Autosave(self.document)
         self.page_classes: list[type[Page]] = PAGES
         self.pages: dict[str, Page] = {}
-        self.job: Job | None = None
+        self.jobs = JobQueue(self)
         self._page_key = ""
         self._build()
         self.actions_by_name = menus.build(self)
@@ -64,6 +67,11 @@ class Window(QMainWindow):
     def state(self) -> State:
         """What is shown now."""
         return self.estimator.state
+
+    @property
+    def job(self) -> Job | None:
+        """The running job."""
+        return self.jobs.running.job if self.jobs.running else None
 
     # What is on screen.
 
@@ -113,6 +121,8 @@ class Window(QMainWindow):
         self.problems.go_to.connect(self.focus_field)
         self.problems.apply.connect(self.apply_suggestion)
         self.strip.cancel.connect(self.cancel_job)
+        self.jobs.changed.connect(self._show_job)
+        self.jobs.ended.connect(self._end_job)
         switch().changed.connect(self._repaint)
         QApplication.styleHints().colorSchemeChanged.connect(switch().follow_system)
         self._update_history()
@@ -143,9 +153,11 @@ class Window(QMainWindow):
             made.help.connect(self.strip.help)
             made.failed.connect(self.notice.say)
             made.done.connect(self.strip.say)
-            if key == "profile":
-                made.run.connect(self.start_job)
-                made.cancel.connect(self.cancel_job)
+            if key in JOBS:
+                made.run.connect(lambda arguments: self.start_job(arguments, key))
+                made.cancel.connect(lambda: self.cancel_job(key))
+            if key == "training":
+                made.suggest.connect(self.suggest_layout)
             if key == "results":
                 made.export.connect(self.ask_export)
             self.pages[key] = made
@@ -167,12 +179,15 @@ class Window(QMainWindow):
     def _show_state(self, state: State) -> None:
         self.verdict.show_state(state)
         self.problems.show_problems(state.problems)
-        for page in self.page_classes:
-            self.sidebar.set_sign(page.key, page.sign(state))
+        self._show_signs()
         self.page(self._page_key).show_state(state)
         if state.estimate is not None:
             self.explain_panel.follow(state.estimate.figures)
             self.strip.show_basis(state.estimate.kernel_source, state.estimate.machine.device.basis)
+
+    def _show_signs(self) -> None:
+        for page in self.page_classes:
+            self.sidebar.set_sign(page.key, page.sign(self.state))
 
     def _repaint(self) -> None:
         self._show_state(self.state)
@@ -331,38 +346,42 @@ class Window(QMainWindow):
         self.show_page("profile")
         self.page("profile").begin()
 
-    def start_job(self, arguments: list[str]) -> None:
-        """Run the command line in a process of its own."""
-        if self.job is not None:
-            self.notice.say("Another job is running; wait for it, or cancel it.")
-            return
-        self.job = Job(arguments, parent=self)
-        self.page("profile").follow(self.job)
-        self.job.phase.connect(self._show_job)
-        self.job.progress.connect(self._show_job)
-        self.job.ended.connect(self._end_job)
-        self._show_job()
-        self.job.start()
+    def suggest_layout(self) -> None:
+        """Turn to the Search page and look for the layout that suits the plan's cluster."""
+        page = self.page("search")
+        page.suggest()
+        self.show_page("search")
 
-    def _show_job(self, phase: object = "") -> None:
-        if self.job is not None and not self.job.was_cancelled:
-            doing = phase if isinstance(phase, str) and phase else self.job.doing
-            self.strip.show_job(f"Profile: {doing}" if doing else "Profile", self.job.share, self.job.left_s)
+    def start_job(self, arguments: list[str], key: str = "profile") -> None:
+        """Run the command line in a process of its own for a page, when the jobs before it have ended."""
+        page = self.page(key)
+        self.jobs.put(key, arguments, page.follow, was_asked=not getattr(page, "is_automatic", False))
 
-    def cancel_job(self) -> None:
-        """Stop the running job."""
-        if self.job is not None:
+    def _show_job(self) -> None:
+        order = self.jobs.running
+        if order is None:
+            self.strip.show_idle()
+        elif not order.job.was_cancelled:
+            words = ": ".join(filter(None, (JOBS[order.key], order.job.doing)))
+            waiting = f"   ·   {self.jobs.waiting} waiting" if self.jobs.waiting else ""
+            self.strip.show_job(words + waiting, order.job.share, order.job.left_s)
+
+    def cancel_job(self, key: str = "") -> None:
+        """Stop the running job, or the one of a page."""
+        order = self.jobs.running
+        if order is not None and key in ("", order.key):
             self.strip.show_stopping()
-            self.job.cancel()
+        self.jobs.cancel(key)
 
-    def _end_job(self, outcome: Outcome) -> None:
-        job, self.job = self.job, None
-        job.deleteLater()
+    def _end_job(self, key: str, outcome: Outcome) -> None:
         self.strip.show_idle()
-        self.strip.say(f"Profile {outcome.status}")
-        if outcome.status in ("failed", "crashed"):
-            self.notice.say(f"The profile {outcome.status}: {outcome.message}", actions={"Try again": self.run_profile})
-        self.estimator.ask_again()
+        self.strip.say(f"{JOBS[key]} {outcome.status}")
+        if outcome.status in ("failed", "crashed") and (key == "profile" or key != self._page_key):
+            again = {"Try again": lambda: (self.show_page(key), self.page(key).begin())}
+            self.notice.say(f"The {JOBS[key].lower()} {outcome.status}: {outcome.message}", actions=again)
+        self._show_signs()
+        if key == "profile":
+            self.estimator.ask_again()
 
     def escape(self) -> None:
         """Esc: the running job, else the explanation, else the notice."""
@@ -380,8 +399,7 @@ class Window(QMainWindow):
         if not self._may_discard() or not self._may_stop():
             event.ignore()
             return
-        if self.job is not None:
-            self.job.stop_now()
+        self.jobs.stop_all()
         self.settings.geometry = self.saveGeometry()
         self.settings.page = self._page_key
         self.settings.flush()
@@ -389,11 +407,13 @@ class Window(QMainWindow):
         super().closeEvent(event)
 
     def _may_stop(self) -> bool:
-        if self.job is None:
+        order = self.jobs.running
+        if order is None or not order.was_asked:
             return True
         ask = QMessageBox(
-            QMessageBox.Icon.Question, "Trainplan", "A profile is running. Stop it and close?", parent=self
-        )
+            QMessageBox.Icon.Question, "Trainplan", f"A {JOBS[order.key].lower()} is running. Stop it and close?",
+            parent=self,
+        )  # fmt: skip
         buttons = QMessageBox.StandardButton
         ask.setStandardButtons(buttons.Yes | buttons.No)
         return ask.exec() == buttons.Yes

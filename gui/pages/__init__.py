@@ -8,7 +8,11 @@ from gui.pages.page import Page
 from gui.pages.perplexity import PerplexityPage
 from gui.pages.profile import ProfilePage
 from gui.pages.results import ResultsPage
+from gui.pages.search import SearchPage
 from gui.pages.training import TrainingPage
+from gui.pages.validate import ValidatePage
 
-PAGES: list[type[Page]] = [ModelPage, HardwarePage, TrainingPage, ProfilePage, ResultsPage, PerplexityPage]
+PAGES: list[type[Page]] = [
+    ModelPage, HardwarePage, TrainingPage, ProfilePage, ResultsPage, SearchPage, PerplexityPage, ValidatePage,
+]  # fmt: skip
 """In the order of the list on the left, and of Ctrl+1 … Ctrl+9."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Signal
+
 from gui import derived
 from gui.document import Document
 from gui.fields import mark
@@ -9,7 +11,7 @@ from gui.forms import Form, specs
 from gui.pages.page import DescribePage, Facts
 from gui.state import State
 from gui.tables import FigureTree
-from gui.widgets import Card, label
+from gui.widgets import Card, button, label, row
 from planner import library
 from planner.plan.layout import Layout
 from planner.plan.recipe import Recipe
@@ -20,6 +22,8 @@ class TrainingPage(DescribePage):
 
     key, title, group = "training", "Training", "Describe"
     sections = ("recipe", "layout")
+    suggest = Signal()
+    """Search for the layout that suits the plan's cluster."""
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
@@ -29,7 +33,10 @@ class TrainingPage(DescribePage):
         self._product.setObjectName("layout.product")
         self._facts = Facts()
         card = Card("Does it come out even?")
-        card.add(self._product, self._facts)
+        ask = button("&Suggest a layout", "training.suggest")
+        ask.setToolTip("Search every layout of this plan on its cluster")
+        ask.clicked.connect(self.suggest)
+        card.add(self._product, self._facts, row(ask, None))
         self._memory = FigureTree("training.memory", "Memory of a GPU")
         self._memory.opened.connect(self.explain)
         self._memory.setMinimumHeight(300)

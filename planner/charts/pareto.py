@@ -26,8 +26,8 @@ NAMES: dict[Against, tuple[str, str, str]] = {
 """What can stand against time: its name, its unit, and what the least of it is called."""
 _TIMES = ((units.DAY_S, "days"), (units.HOUR_S, "hours"), (60.0, "minutes"))
 _SHAPES = "osD^vPpX"
-_FRONT_DRAWN = 400
-"""Points of the front that labels keep clear of."""
+_KEPT_CLEAR = 100
+"""Points of the front, and of each cluster, that labels keep clear of."""
 _SLOWEST = 4.0
 """Times the fastest: up to there the front is drawn, and further only as far as the ranked list goes."""
 
@@ -57,7 +57,7 @@ class Data:
 
     @classmethod
     def of_rows(cls, rows: Iterable[Mapping[str, Any]], against: Against, plan: Mark | None = None) -> Data:
-        """From rows as `search --json` has them, with `layout_words` and `on_front`; an unknown figure is NaN."""
+        """From rows as `search --json` has them, with `words` and `on_front`; an unknown figure is NaN."""
         return cls(tuple(_mark(row) for row in rows), against, plan)
 
     @property
@@ -109,9 +109,11 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
         )  # fmt: skip
     if len(data.clusters) > 1:
         _legend(axes, data, theme)
-    style.finish(figure, theme, title, _subtitle(data, drawn))
-    lines = [sorted(_place(mark, data.against) for mark in drawn if mark.cluster == name) for name in data.clusters]
-    lines.append(front[:_FRONT_DRAWN])
+    style.finish(figure, theme, title, "" if scatter.is_small(axes) else _subtitle(data, drawn))
+    lines = [front[:_KEPT_CLEAR]]
+    for name in data.clusters:
+        places = sorted(_place(mark, data.against) for mark in drawn if mark.cluster == name)
+        lines.append(places[:: max(1, len(places) // _KEPT_CLEAR)])
     place(axes, _labels(axes, data, front, plan, theme), [([x for x, _ in one], [y for _, y in one]) for one in lines])
     scatter.halo(axes, theme)
 
@@ -143,7 +145,7 @@ def _mark(row: Mapping[str, Any]) -> Mark:
         return math.nan if row.get(name) is None else float(row[name])
 
     return Mark(
-        cluster=f"{row['gpus']:,} × {row['accelerator']}", layout=str(row.get("layout_words", "")),
+        cluster=f"{row['gpus']:,} × {row['accelerator']}", layout=str(row.get("words", "")),
         train_time_s=figure("train_time_s"), cost_usd=figure("cost_usd"), memory_bytes=figure("memory_bytes"),
         energy_kwh=figure("energy_kwh"), on_front=bool(row.get("on_front")), listed=row.get("rank") is not None,
     )  # fmt: skip

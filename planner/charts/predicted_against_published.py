@@ -84,6 +84,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_box_aspect(1.0)
+    axes.set_anchor("NW")
     unit, most = units.GIB if data.unit == "B" else 1.0, scatter.ticks_that_fit(axes, horizontal=True)
     positions = scatter.log_ticks(low / unit, high / unit, most)
     for axis in (axes.xaxis, axes.yaxis):
@@ -138,7 +139,7 @@ def _draw_errors(axes: Axes, low: float, high: float, theme: Theme) -> None:
 def _draw_marks(axes: Axes, data: Data, theme: Theme) -> None:
     """Inside and outside the band of 80 % differ in shape and colour; rows without a band are plain."""
     looks = (
-        (True, "o", theme.curve, "inside the 80 % band"), (False, "D", theme.plan, "outside the band"),
+        (True, "o", theme.curve, "in the 80 % band"), (False, "D", theme.plan, "outside it"),
         (None, "o", theme.curve, "a run"),
     )  # fmt: skip
     for inside, shape, colour, name in looks:

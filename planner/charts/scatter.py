@@ -17,6 +17,7 @@ REACH_PX = 14.0
 """How far from a point the pointer may be and still mean it."""
 _WIDE = 5.0
 """Ratio of largest to smallest from which an axis is logarithmic."""
+SMALL_PX = 250.0
 _RING = "chosen"
 
 
@@ -24,11 +25,17 @@ def ring(axes: Axes, at: tuple[float, float] | None, theme: Theme) -> None:
     """Mark one point, in place of the one marked before; None marks none."""
     for old in [line for line in axes.lines if line.get_gid() == _RING]:
         old.remove()
-    if at is not None:
+    if at is not None and _is_inside(axes, at):
         axes.plot(
             [at[0]], [at[1]], linestyle="none", marker="o", markersize=13, markerfacecolor="none",
-            markeredgecolor=theme.text, markeredgewidth=1.8, zorder=8, gid=_RING, scalex=False, scaley=False,
+            markeredgecolor=theme.text, markeredgewidth=1.8, zorder=8, gid=_RING, clip_on=False, scalex=False,
+            scaley=False,
         )  # fmt: skip
+
+
+def _is_inside(axes: Axes, at: tuple[float, float]) -> bool:
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    return left <= at[0] <= right and bottom <= at[1] <= top
 
 
 def nearest(axes: Axes, points: Sequence[tuple[float, float]], x_px: float, y_px: float) -> int | None:
@@ -67,6 +74,11 @@ def scale(axis: Any, low: float, high: float, unit: float = 1.0, show: Callable[
     most = ticks_that_fit(axes, horizontal=horizontal)
     positions = log_ticks(left / unit, right / unit, most) if log else _linear_ticks(left / unit, right / unit, most)
     style.ticks(axis, [position * unit for position in positions], [show(position) for position in positions])
+
+
+def is_small(axes: Axes) -> bool:
+    """The figure has no room for more than the points and one line above them."""
+    return bool(axes.figure.bbox.height / axes.figure.dpi * 100 < SMALL_PX)
 
 
 def ticks_that_fit(axes: Axes, *, horizontal: bool) -> int:

@@ -124,12 +124,12 @@ def result_json(result: Result, *, with_estimates: bool = True) -> dict[str, Any
 
 
 def found_json(found: Found) -> dict[str, Any]:
-    """A layout's fields and headline figures side by side, and the layout as a plan file has it."""
+    """A layout's fields and headline figures side by side, in words, and as a plan file has it."""
     layout = {**found.layout.model_dump(mode="json"), "dp": found.plan.dp}
     figures = {name: value if math.isfinite(value) else None for name, value in found.figures.items()}
     cluster = found.plan.cluster
     where = {"accelerator": cluster.accelerator.name, "gpus": cluster.gpus, "nodes": cluster.nodes}
-    return {**where, **layout, **figures, "layout": found.layout.model_dump(mode="json")}
+    return {**where, **layout, **figures, "words": words(found), "layout": found.layout.model_dump(mode="json")}
 
 
 def csv_text(result: Result) -> str:
@@ -198,18 +198,14 @@ def _table(found: list[Found]) -> list[str]:
 
 
 def words(found: Found) -> str:
-    """A found layout in the field's short hand."""
-    return shorthand(found.layout, found.plan.dp)
-
-
-def shorthand(layout: Layout, dp: int) -> str:
-    """A layout in words: `tp 8 · pp 4×5 · dp 64 · ZeRO 1 · sp · micro-batch 2 · full recompute`."""
+    """A layout in the field's short hand: `tp 8 · pp 4×5 · dp 64 · ZeRO 1 · sp · micro-batch 2 · full recompute`."""
+    layout = found.layout
     pipeline = f"pp {layout.pp}" + (f"×{layout.virtual_stages}" if layout.virtual_stages > 1 else "")
     group = f" in groups of {layout.zero_group}" if layout.zero_group else ""
     part = f" of {layout.recompute_layers} layers" if layout.recompute_layers is not None else ""
     said = [
         f"tp {layout.tp}", pipeline, f"cp {layout.cp}" if layout.cp > 1 else "",
-        f"ep {layout.ep}" if layout.ep > 1 else "", f"dp {dp}", f"ZeRO {layout.zero_stage}{group}",
+        f"ep {layout.ep}" if layout.ep > 1 else "", f"dp {found.plan.dp}", f"ZeRO {layout.zero_stage}{group}",
         "sp" if layout.sequence_parallel else "", f"micro-batch {layout.micro_batch}",
         f"{layout.recompute} recompute{part}" if layout.recompute != "none" else "",
         "GPipe" if layout.schedule == "gpipe" else "", "optimizer offload" if layout.optimizer_offload else "",

@@ -20,7 +20,7 @@ def layouts(count: int, gpus: tuple[int, ...] = (64,), usd: float | None = 4e5) 
     """Made layouts: the later in the list, the slower and the smaller."""
     return [
         {
-            "accelerator": "A100-80GB-SXM", "gpus": n, "rank": i + 1, "on_front": i % 4 == 0, "layout_words": f"tp {i}",
+            "accelerator": "A100-80GB-SXM", "gpus": n, "rank": i + 1, "on_front": i % 4 == 0, "words": f"tp {i}",
             "train_time_s": (20 + i) * DAY_S * 64 / n, "cost_usd": usd and usd * (1 + i / 10) * (n / 64) ** 0.1,
             "memory_bytes": (70 - i) * GIB, "energy_kwh": 5e4 * (1 + i / 10),
         }

@@ -1,0 +1,397 @@
+"""The Validate page: published runs against predictions, as `validate` on the command line scores them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QSizePolicy, QSplitter, QTabWidget, QVBoxLayout
+
+from gui.document import Document
+from gui.fields import ComboField, mark
+from gui.jobs import Job, Outcome
+from gui.linked_chart import LinkedChart
+from gui.pages.page import Page
+from gui.row_table import Column, RowTable
+from gui.sidebar import Sign
+from gui.state import State
+from gui.widgets import Card, button, column, label, row
+from planner import units
+
+METRICS = {
+    "step_time_s": "Step time", "memory_bytes": "Memory", "gpu_hours": "GPU-hours", "energy_kwh": "Energy",
+    "co2e_kg": "CO2e", "fits": "Fits",
+}  # fmt: skip
+SKIPPED = "skipped"
+ALL_SOURCES = "all sources"
+CARDS = {
+    "n": ("Step times", "scored"), "median_abs_error": ("Median error", "of either sign"),
+    "mape": ("Mean error", "of either sign"), "p90_abs_error": ("90th percentile", "of the error"),
+    "bias": ("Bias", "mean signed error"), "within_band": ("Inside the band", "80 % is the aim"),
+}  # fmt: skip
+FAR = 0.25
+"""An error from here on is coloured, and lies outside the outer lines of the chart."""
+
+
+def show_score(name: str, value: Any) -> str:
+    """A summary's figure as the command line prints it."""
+    if value is None:
+        return "–"
+    if name == "n":
+        return f"{value:,}"
+    return f"{value:.0%}" if name == "within_band" else f"{value:+.1%}" if name == "bias" else f"{value:.1%}"
+
+
+def _tone_of_error(one: dict[str, Any]) -> str:
+    return "bad" if one["error"] is not None and abs(one["error"]) > FAR else ""
+
+
+def _score(name: str) -> Any:
+    return lambda value: show_score(name, value)
+
+
+SCORES = [
+    Column("name", "Source", is_words=True),
+    Column("n", "n", _score("n"), "Step times scored"),
+    Column("mape", "Mean error", _score("mape"), "Mean of the absolute error"),
+    Column("median_abs_error", "Median", _score("median_abs_error"), "Median of the absolute error"),
+    Column("p90_abs_error", "90th perc.", _score("p90_abs_error"), "90th percentile of the absolute error"),
+    Column("bias", "Bias", _score("bias"), "Mean signed error"),
+    Column("within_band", "In band", _score("within_band"), "Share inside the 80 % interval"),
+    Column("rank_correlation", "Rank corr.", lambda value: f"{value:.3f}", "Does it order the rows as measured?"),
+]
+ROWS = [
+    Column("id", "Run", is_words=True),
+    Column("error", "Error", lambda value: f"{value:+.1%}", "Predicted ÷ published − 1", tone=_tone_of_error),
+    Column("inside_band", "In band", lambda inside: "✓" if inside else "✕ outside", "Inside the 80 % interval",
+           is_words=True, tone=lambda one: "" if one["inside_band"] is not False else "bad"),
+    Column("published_text", "Published", sort_by="published"),
+    Column("predicted_text", "Predicted", sort_by="predicted"),
+    Column("gpu", "GPU", is_words=True),
+    Column("source", "Source", is_words=True),
+    Column("skipped", "Why skipped", is_words=True),
+    Column("assumed_text", "Assumed", is_words=True, tip="Fields that the source leaves blank"),
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """What the chart draws: rows of one metric that have both figures."""
+
+    rows: list[dict[str, Any]]
+    metric: str
+    unit: str
+
+
+class ValidatePage(Page):
+    """Runs `validate` on the shipped table or one's own, and shows its numbers."""
+
+    key, title, group = "validate", "Validate", "Answer"
+    run = Signal(list)
+    cancel = Signal()
+    last: Sign | None = None
+    is_automatic = True
+    """It takes a second and begins by itself: nobody need be asked before it is ended."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        self._answer: dict[str, Any] = {}
+        self._lines: list[dict[str, Any]] = []
+        self._drawn: list[dict[str, Any]] = []
+        self._has_begun = self._is_running = False
+        self._good = ""
+        self._make_widgets()
+        self._build()
+        self._show_running(False)
+
+    # What is on screen.
+
+    def _make_widgets(self) -> None:
+        self.runs = _combo("validate.table", "Table of runs", [("Shipped table", "")])
+        self.runs.chosen.connect(lambda _: self.begin())
+        self.add = button("A&dd own table…", "validate.add")
+        self.add.setToolTip("Open a CSV of your own runs, of the form of the shipped profiles/runs.csv")
+        self.add.clicked.connect(self.ask_open)
+        self.start = button("Run &again", "validate.run")
+        self.start.clicked.connect(self.begin)
+        self.stop = button("Cancel", "validate.cancel")
+        self.stop.clicked.connect(self.cancel)
+        self.status = label("Not run yet.", wrap=True)
+        self.status.setObjectName("validate.status")
+        self.cards = {name: _ScoreCard(name, *texts) for name, texts in CARDS.items()}
+        self.others = label(role="muted", wrap=True, size=0.92)
+        self.others.setObjectName("validate.others")
+        self.metric = _combo("validate.metric", "Figure", [])
+        self.metric.setMinimumWidth(164)
+        self.metric.chosen.connect(lambda _: self._fill_rows())
+        self.source = _combo("validate.source", "Source", [(ALL_SOURCES, "")])
+        self.source.chosen.connect(lambda _: self._fill_rows())
+        self.table = RowTable("validate.rows", "Published runs", ROWS)
+        self.table.chosen.connect(self._choose_line)
+        self.by_source = RowTable("validate.by_source", "Errors by source", SCORES, bold=lambda one: one["is_all"])
+        self.by_source.opened.connect(self._open_source)
+        self.by_gpu = RowTable("validate.by_gpu", "Errors by GPU", _named("GPU"), bold=lambda one: one["is_all"])
+        self.chart = LinkedChart("predicted_against_published", "Predicted against published")
+        self.chart.setMinimumHeight(150)
+        self.chart.picked.connect(self._choose_point)
+        self.chart.failed.connect(self.failed)
+        self.chart.saved.connect(self.done)
+
+    def _build(self) -> None:
+        captions = [QLabel("&Table"), QLabel("Fi&gure"), QLabel("&Source")]
+        for caption, field in zip(captions, (self.runs, self.metric, self.source), strict=True):
+            caption.setBuddy(field)
+            caption.setMinimumWidth(caption.sizeHint().width() + 4)
+        top = row(captions[0], self.runs, self.status, self.stop, self.start, self.add, spacing=10)
+        top.layout().setStretch(2, 1)
+        cards = row(*self.cards.values(), spacing=10)
+        for number in range(len(self.cards)):
+            cards.layout().setStretch(number, 1)
+        self.tabs = QTabWidget()
+        self.tabs.setObjectName("validate.tabs")
+        self.tabs.setAccessibleName("Rows and summaries")
+        self.tabs.tabBar().setDrawBase(False)
+        choose = row(captions[1], self.metric, captions[2], self.source, None)
+        rows = column(choose, self.table, margins=(0, 8, 0, 0), spacing=6)
+        rows.layout().setStretch(1, 1)
+        self.tabs.addTab(rows, "Ru&ns")
+        self.tabs.addTab(column(self.by_source, margins=(0, 8, 0, 0)), "By s&ource")
+        self.tabs.addTab(column(self.by_gpu, margins=(0, 8, 0, 0)), "By G&PU")
+        picture = Card()
+        picture.body.setContentsMargins(10, 8, 10, 8)
+        picture.body.addWidget(self.chart, 1)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.setChildrenCollapsible(False)
+        split.setHandleWidth(12)
+        split.addWidget(self.tabs)
+        split.addWidget(picture)
+        split.setSizes([540, 440])
+        split.setStretchFactor(0, 5)
+        split.setStretchFactor(1, 4)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        content = column(top, cards, self.others, split, margins=(18, 14, 18, 14), spacing=8)
+        content.layout().setStretch(3, 1)
+        layout.addWidget(content)
+
+    def show_state(self, state: State) -> None:
+        """The table does not depend on the plan; the first visit runs it."""
+        if not self._has_begun:
+            self.begin()
+
+    # The run.
+
+    def begin(self) -> None:
+        """Score the table that is chosen."""
+        if self._is_running:
+            return
+        self._has_begun = True
+        path = self.runs.currentData()
+        self._show_running(True)
+        self._say("Waiting for the job before it…", "muted")
+        self.run.emit(["validate", "--events", *(["--runs", path] if path else [])])
+
+    def ask_open(self) -> None:
+        """Open a table of one's own, with the file dialog."""
+        name, _ = QFileDialog.getOpenFileName(self, "Add a table of runs", str(Path.home()), "Table (*.csv)")
+        if name:
+            self.open(Path(name))
+
+    def open(self, path: Path) -> None:
+        """Score a table of one's own; one that cannot be read changes nothing."""
+        if self._is_running:
+            return
+        if self.runs.findData(str(path)) < 0:
+            self.runs.addItem(path.name, str(path))
+            self.runs.setItemData(self.runs.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
+        self.runs.show_value(str(path))
+        self.begin()
+
+    def follow(self, job: Job) -> None:
+        """Show a job as it goes."""
+        job.started.connect(lambda: self._say("Predicting every run…", "muted"))
+        job.ended.connect(self._end)
+
+    def _end(self, outcome: Outcome) -> None:
+        self._show_running(False)
+        path = self.runs.currentData()
+        if outcome.status == "done" and outcome.result.get("event") == "finished":
+            self._good = path
+            self._show_answer(outcome.result)
+            return
+        if path != self._good:
+            self.runs.removeItem(self.runs.currentIndex())
+            self.runs.show_value(self._good)
+        if outcome.status == "cancelled":
+            self._say("Cancelled.", "warning")
+            return
+        what = "crashed" if outcome.status == "crashed" else "failed"
+        self._say(f"✕ The validation {what}: {outcome.message}", "error")
+        self.status.setToolTip(outcome.message)
+        type(self).last = Sign("✕", "bad", f"the last validation {what}")
+
+    def _show_answer(self, answer: dict[str, Any]) -> None:
+        self._answer = answer
+        rows, summary = answer["rows"], answer["summary"]
+        for one in rows:
+            _tell(one)
+        for name, card in self.cards.items():
+            card.show_text(show_score(name, summary[name]))
+        skipped = sum(bool(one["skipped"]) for one in rows)
+        sources = len({one["source"] for one in rows})
+        self._say(f"✓ {len(rows):,} figures of {sources} source{'' if sources == 1 else 's'}; {skipped} skipped", "")
+        self.others.setText(_others(answer))
+        self.by_source.show_rows(_scores(answer["by_source"], summary), "No step time to score.")
+        self.by_gpu.show_rows(_scores(answer["by_gpu"], summary), "No step time to score.")
+        self._fill_choices()
+        self._fill_rows()
+        median = summary["median_abs_error"]
+        type(self).last = Sign("✓", "good", f"median error {show_score('mape', median)} over {summary['n']} step times")
+
+    # Rows, filtered.
+
+    def _fill_choices(self) -> None:
+        scored = [one for one in self._answer["rows"] if not one["skipped"]]
+        counts = {name: sum(one["metric"] == name for one in scored) for name in METRICS}
+        choices = [(f"{title} ({counts[name]})", name) for name, title in METRICS.items() if counts[name]]
+        choices.append((f"Skipped ({len(self._answer['rows']) - len(scored)})", SKIPPED))
+        _fill(self.metric, choices)
+        names = sorted({one["source"] for one in self._answer["rows"]})
+        _fill(self.source, [(ALL_SOURCES, ""), *((name, name) for name in names)])
+
+    def _fill_rows(self) -> None:
+        metric, source = self.metric.currentData(), self.source.currentData()
+        self._lines = [
+            one for one in self._answer.get("rows", [])
+            if (SKIPPED if one["skipped"] else one["metric"]) == metric and source in ("", one["source"])
+        ]  # fmt: skip
+        hidden = {"skipped": metric != SKIPPED, "inside_band": metric != "step_time_s", "source": bool(source)}
+        hidden |= dict.fromkeys(("published_text", "predicted_text"), metric == SKIPPED)
+        hidden["error"] = metric in (SKIPPED, "fits")
+        for number, one in enumerate(ROWS):
+            self.table.setColumnHidden(number, hidden.get(one.key, False))
+        self.table.show_rows(self._lines, "No such rows.")
+        self._drawn = [one for one in self._lines if one["error"] is not None and one["published"] and one["predicted"]]
+        self.chart.choose(-1)
+        self.chart.show_data(Points(self._drawn, METRICS.get(metric, "Figure"), _unit(metric)))
+
+    def _choose_line(self, line: int) -> None:
+        one = self._lines[line]
+        self.chart.choose(next((number for number, drawn in enumerate(self._drawn) if drawn is one), -1))
+
+    def _choose_point(self, number: int) -> None:
+        self.tabs.setCurrentIndex(0)
+        self.table.choose(next(line for line, one in enumerate(self._lines) if one is self._drawn[number]))
+
+    def _open_source(self, line: int) -> None:
+        """The runs of one source."""
+        name = self.by_source.rows.rows[line]
+        self.source.show_value("" if name["is_all"] else name["name"])
+        self._fill_rows()
+        self.tabs.setCurrentIndex(0)
+
+    def _show_running(self, running: bool) -> None:
+        self._is_running = running
+        for field in (self.start, self.add, self.runs):
+            field.setEnabled(not running)
+        self.start.setVisible(not running)
+        self.stop.setVisible(running)
+
+    def _say(self, text: str, role: str) -> None:
+        mark(self.status, "role", role)
+        self.status.setText(text)
+        self.status.setToolTip("")
+
+    @classmethod
+    def sign(cls, state: State) -> Sign:
+        """How the last run ended."""
+        return cls.last or Sign("–", "muted", "not run yet")
+
+
+class _ScoreCard(QFrame):
+    """One figure of the summary."""
+
+    def __init__(self, name: str, title: str, note: str) -> None:
+        super().__init__()
+        self.setObjectName(f"validate.card.{name}")
+        self.setAccessibleName(title)
+        self.setProperty("card", "true")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 8, 10, 8)
+        layout.setSpacing(1)
+        self.value = label("–", size=1.3, bold=True)
+        self.value.setObjectName(f"validate.card.{name}.value")
+        for words in (label(title, "muted", size=0.9), self.value, label(note, "muted", size=0.85)):
+            words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+            layout.addWidget(words)
+        self.setToolTip(f"{title}: {note}")
+
+    def show_text(self, text: str) -> None:
+        """Show the figure."""
+        self.value.setText(text)
+        self.setAccessibleDescription(text)
+
+
+def _combo(name: str, title: str, choices: list[tuple[str, Any]]) -> ComboField:
+    made = ComboField(choices)
+    made.setObjectName(name)
+    made.setAccessibleName(title)
+    made.setMinimumWidth(90)
+    made.setSizeAdjustPolicy(ComboField.SizeAdjustPolicy.AdjustToContents)
+    return made
+
+
+def _fill(combo: ComboField, choices: list[tuple[str, Any]]) -> None:
+    """Other choices; the one that was chosen stays where it is still there."""
+    before = combo.currentData()
+    combo.clear()
+    for text, value in choices:
+        combo.addItem(text, value)
+    combo.setCurrentIndex(max(0, combo.findData(before)))
+
+
+def _named(first: str) -> list[Column]:
+    return [Column("name", first, is_words=True), *SCORES[1:]]
+
+
+def _unit(metric: str) -> str:
+    from planner.validation import UNITS
+
+    return UNITS.get(metric, "")
+
+
+def _tell(one: dict[str, Any]) -> None:
+    """Add the texts of a row: its figures in their unit, or whether it ran and is said to fit."""
+    unit = _unit(one["metric"])
+    for name, (yes, no) in {"published": ("ran", "failed"), "predicted": ("fits", "does not fit")}.items():
+        value = one[name]
+        text = None if value is None else units.show(value, unit)
+        one[f"{name}_text"] = (yes if value else no) if one["metric"] == "fits" and value is not None else text
+    one["skipped"] = one["skipped"] or None
+    one["assumed_text"] = ", ".join(one["assumed"]) or None
+
+
+def _scores(groups: dict[str, dict[str, Any]], summary: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [{"name": name, "is_all": False, **score} for name, score in groups.items()]
+    if not summary["n"]:
+        return []
+    return [*found, {"name": "all", "is_all": True, "rank_correlation": None, **summary}]
+
+
+def _others(answer: dict[str, Any]) -> str:
+    """What is scored beside step times: which configurations fit, and the layout that would be picked."""
+    fits, regret = answer["fits"], answer["regret"]
+    said = []
+    if fits["ran"] or fits["failed"]:
+        said.append(
+            f"Fits: said so of {fits['true_fits']} of {fits['ran']} configurations that ran, and said not of "
+            f"{fits['true_not_fits']} of {fits['failed']} that failed."
+        )
+    if regret["jobs"]:
+        said.append(
+            f"Regret of the layout that the planner would pick, over {regret['jobs']} jobs: median "
+            f"{regret['median']:.1%}, mean {regret['mean']:.1%}."
+        )
+    return " ".join(said)
