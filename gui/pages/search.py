@@ -29,7 +29,7 @@ from planner.plan import file
 if TYPE_CHECKING:
     from planner.estimate import Estimate
 
-AGAINST = [("Automatic", ""), ("Cost", "cost_usd"), ("Memory", "memory_bytes"), ("Energy", "energy_kwh")]
+AGAINST = [("Auto", ""), ("Cost", "cost_usd"), ("Memory", "memory_bytes"), ("Energy", "energy_kwh")]
 MENDED = ("layout.", "recipe.global_batch")
 """Errors of these fields do not stop a search: it finds what mends them."""
 FALLEN = [
@@ -95,6 +95,7 @@ class SearchPage(Page):
         self._basis: dict[str, Any] = {}
         self._basis_of: tuple[Any, Any] = (None, None)
         self._asked = Request()
+        self._asking: tuple[Request, dict[str, Any]] = (self._asked, {})
         self._is_running = self._has_begun = False
         self._why = ""
         self._folder = QTemporaryDir()
@@ -221,12 +222,12 @@ class SearchPage(Page):
         if self._has_begun:
             self.is_automatic = False
         self._has_begun = True
-        self._asked = self.form.request()
-        self._basis = basis(self.document.plan, self._asked)
-        self._basis_of = (None, None)
+        request = self.form.request()
+        self._asking = request, basis(self.document.plan, request)
         self._show_running(True)
+        self._show_whether_current()
         self._say("Waiting for the job before it…", "")
-        self.run.emit(self._asked.arguments(plan))
+        self.run.emit(request.arguments(plan))
 
     def suggest(self) -> None:
         """Search the plan's own cluster without limits: what layout would suit it."""
@@ -251,17 +252,20 @@ class SearchPage(Page):
 
     def _end(self, outcome: Outcome) -> None:
         self._show_running(False)
+        self._basis_of = (None, None)
         if outcome.status == "done" and outcome.result.get("event") == "finished":
             self._show_answer(outcome.result)
         elif outcome.status == "cancelled":
             kept = "; the last results stay" if self._rows else ""
             self._say(f"Cancelled{kept}.", "warning")
+            self._show_whether_current()
         else:
             what = "crashed" if outcome.status == "crashed" else "failed"
             self._say(f"✕ The search {what}: {outcome.message}", "error")
             type(self).last = Sign("✕", "bad", f"the last search {what}")
 
     def _show_answer(self, answer: dict[str, Any]) -> None:
+        self._asked, self._basis = self._asking
         self._answer, self._rows = answer, rows_of(answer)
         several = [len({one[name] for one in self._rows}) > 1 for name in ("gpus", "accelerator")]
         for name, shown in zip(("gpus", "accelerator"), several, strict=True):
@@ -273,7 +277,7 @@ class SearchPage(Page):
             {"reason": sentence(reason), "count": count, "share": count / fallen}
             for reason, count in answer["rejected"].items()
         ], "Nothing fell out.")  # fmt: skip
-        self.tabs.setTabText(1, f"Re&jected ({_short(fallen)})" if fallen else "Re&jected")
+        self.tabs.setTabToolTip(1, f"{fallen:,} layouts are impossible, do not fit, or break a limit")
         self.tabs.setCurrentIndex(0 if self._rows else 1)
         type(self).last = (
             Sign("✓", "good", f"{answer['fits']:,} layouts fit") if self._rows else Sign("✕", "bad", "nothing is left")
@@ -391,7 +395,9 @@ class SearchPage(Page):
     def _show_whether_current(self) -> None:
         """Say so where plan or form are no longer what was searched."""
         plan, request = self.document.plan, self.form.request()
-        if not self._answer or self._basis_of == (plan, request):
+        if self._is_running:
+            self.stale.hide()
+        if not self._answer or self._is_running or self._basis_of == (plan, request):
             return
         self._basis_of = (plan, request)
         what = "The limits have" if request != self._asked else ""
@@ -413,7 +419,3 @@ class SearchPage(Page):
 def _headline(found: Row) -> str:
     cost = units.show(found["cost_usd"], "USD") if found["cost_usd"] is not None else "price unknown"
     return f"{cost}, {units.show(found['train_time_s'], 's')}"
-
-
-def _short(count: int) -> str:
-    return units.show(count, "").replace("\N{NO-BREAK SPACE}", "")
