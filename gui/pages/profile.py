@@ -99,7 +99,7 @@ class ProfilePage(Page):
         content = column(device, estimates, rows, margins=(18, 16, 18, 16))
         content.layout().setStretch(2, 1)
         layout.addWidget(content)
-        self.status.setText("Nothing measured in this session.")
+        self.status.setText("Nothing measured yet.")
 
     def _choice(self, name: str, title: str, choices: list[tuple[str, str]]) -> ComboField:
         made = ComboField(choices)
@@ -236,7 +236,7 @@ class ProfilePage(Page):
     def sign(cls, state: State) -> Sign:
         """How the last run ended."""
         if cls.last is None:
-            return Sign("–", "muted", "nothing measured in this session")
+            return Sign("–", "muted", "nothing measured yet")
         tones = {"done": ("✓", "good"), "cancelled": ("–", "muted")}
         return Sign(*tones.get(cls.last.status, ("✕", "bad")), f"last run {cls.last.status}")
 

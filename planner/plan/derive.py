@@ -17,9 +17,11 @@ _BYTES_A_PARAMETER = 18
 
 
 def with_model(plan: Plan, name: str) -> tuple[Plan, list[str]]:
-    """The plan for a shipped model (or a plan-form model file), with a note for each field that had to change."""
+    """The plan for a shipped model, a model file in the plan's form or a Hugging Face `config.json`, with a note for
+    each field that had to change and of what a config held that was ignored."""
+    ignored: list[str] = []
     if name.endswith(".json") or Path(name).is_file():
-        model = part(Model, _model_file(Path(name)), name)
+        model, ignored = _from_file(Path(name))
     else:
         from planner.plan.shipped import model as shipped
 
@@ -30,7 +32,8 @@ def with_model(plan: Plan, name: str) -> tuple[Plan, list[str]]:
     changed = plan.model_copy(update={"model": model, "recipe": recipe})
     if any(problem.severity == "error" for problem in check(changed)) or not _roomy(changed):
         changed = changed.model_copy(update={"layout": first_layout(changed)})
-    return changed, _differences(plan, changed)
+    notes = [f"{name}: ignored {', '.join(ignored)}"] if ignored else []
+    return changed, notes + _differences(plan, changed)
 
 
 def first_layout(plan: Plan) -> Layout:
@@ -63,11 +66,21 @@ def _roomy(plan: Plan) -> bool:
     return held <= plan.cluster.accelerator.memory_bytes / 2
 
 
-def _model_file(path: Path) -> dict[str, object]:
+def _from_file(path: Path) -> tuple[Model, list[str]]:
+    """(the model, ignored fields) of a file in the plan's own form or in Hugging Face's."""
     data = library.read_json(path)
-    if "hidden" not in data:
-        raise InputError(f"{path}: not a model in Trainplan's form (it has no `hidden`); other forms are not read yet")
-    return data
+    if "hidden" in data:
+        return part(Model, data, str(path)), []
+    if "model_type" not in data:
+        raise InputError(
+            f"{path}: not a model: it has neither `hidden` (the plan's form) nor `model_type` (Hugging Face's)"
+        )
+    from planner.plan import huggingface
+
+    try:
+        return huggingface.model(data, path.parent.name if path.stem == "config" else path.stem)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _differences(before: Plan, after: Plan) -> list[str]:
