@@ -49,7 +49,7 @@ def tile_work(device: Device, m: Number, n: Number, k: Number, groups: Number = 
 
 
 MISALIGNED_RATE = 0.8
-"""Assumed: a round figure for the loss that BLOOM's prequel shows between widths of 14,400 and 14,336. No fit made it."""
+"""Assumed: a round figure for the loss that BLOOM's prequel shows between widths of 14,400 and 14,336; not fitted."""
 
 
 @formula(
