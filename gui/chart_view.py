@@ -11,10 +11,10 @@ from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
-from gui import chart_data
 from gui.tables import tsv
 from gui.theme import switch, theme
 from gui.widgets import label
+from planner.charts import contents
 from planner.errors import TrainplanError
 from planner.plan.file import write_atomically
 
@@ -85,7 +85,7 @@ class ChartView(QWidget):
         drawn = (id(self._source), theme().name, self._canvas.width(), self._canvas.height())
         if drawn == self._drawn:
             return
-        self._data = getattr(chart_data, self._chart_name)(self._chart, self._source)
+        self._data = getattr(contents, self._chart_name)(self._chart, self._source)
         self._chart.draw(self._canvas.figure, self._data, self._style.THEMES[theme().name])
         self._drawn = drawn
         words = self._chart.describe(self._data)

@@ -162,6 +162,15 @@ def test_the_cost_report_is_written_beside_the_table(tmp_path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) == 2
 
 
+def test_an_unknown_price_leaves_its_chart_empty_and_the_report_whole(tmp_path: Path) -> None:
+    settings = ("--set", "cluster.accelerator=MI100", "--set", "recipe.precision=fp16")
+    done = trainplan("estimate", "gpt2", *settings, "--report", str(tmp_path / "report"))
+    assert done.returncode == 0, done.stderr
+    assert {one.name for one in (tmp_path / "report").iterdir()} == {
+        "cost-report.csv", "plan.json", "memory.png", "step-time.png", "cost.png", "size-against-perplexity.png"
+    }  # fmt: skip
+
+
 def test_an_unwritable_report_leaves_the_old_one(tmp_path: Path) -> None:
     (tmp_path / "report.csv").mkdir()
     (tmp_path / "report.csv" / "kept").write_text("old")

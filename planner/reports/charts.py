@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from planner.charts import (
+    contents,
     cost_breakdown,
     export,
     memory_breakdown,
@@ -16,10 +17,8 @@ from planner.charts import (
     style,
 )
 from planner.estimate import Estimate
-from planner.estimate import Figure as Number
 from planner.quality.frontier import Training, frontier
 from planner.quality.laws import DEFAULT, law
-from planner.quality.observed import family_under
 
 SIZE_INCHES = (8.0, 5.0)
 DOTS_PER_INCH = 160
@@ -27,18 +26,16 @@ DOTS_PER_INCH = 160
 
 def write_charts(estimate: Estimate, folder: Path) -> list[Path]:
     """Draw memory, step time, cost and size against perplexity as PNG into an existing folder; returns the files."""
-    accelerator = estimate.plan.cluster.accelerator
     found = frontier(
         None,
         law=law(DEFAULT),
         training=Training.of_estimate(estimate.plan.name, estimate.plan.recipe.tokens, estimate.json),
     )
-    memory = memory_breakdown.Data.of(_rows(estimate.memory_parts), accelerator.memory_bytes, accelerator.name)
-    quality = size_against_perplexity.Data.of_frontier(found, family_under(found.law))
+    quality = contents.size_against_perplexity(size_against_perplexity, found)
     charts: list[tuple[str, Any, Any]] = [
-        ("memory", memory_breakdown, memory),
-        ("step-time", step_time_breakdown, step_time_breakdown.Data.of(_rows(estimate.time_parts))),
-        ("cost", cost_breakdown, cost_breakdown.Data.of(_rows(estimate.money_parts))),
+        ("memory", memory_breakdown, contents.memory_breakdown(memory_breakdown, estimate)),
+        ("step-time", step_time_breakdown, contents.step_time_breakdown(step_time_breakdown, estimate)),
+        ("cost", cost_breakdown, contents.cost_breakdown(cost_breakdown, estimate)),
         ("size-against-perplexity", size_against_perplexity, quality),
     ]
     written = []
@@ -49,7 +46,3 @@ def write_charts(estimate: Estimate, folder: Path) -> list[Path]:
         export.save(figure, path, description=chart.describe(data))
         written.append(path)
     return written
-
-
-def _rows(parts: list[Number]) -> list[tuple[str, float, str]]:
-    return [(part.label, part.value, part.kind) for part in parts]

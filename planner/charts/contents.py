@@ -1,4 +1,7 @@
-"""From an estimate or a frontier to what a chart draws. Called when the chart is to be drawn, with its module."""
+"""From an estimate, a frontier or rows to what a chart draws: one function a chart, named after it.
+
+Each takes the chart's module, so that whoever imports this loads no matplotlib before something is drawn.
+"""
 
 from __future__ import annotations
 
@@ -47,4 +50,5 @@ def predicted_against_published(chart: Any, source: Any) -> Any:
 
 
 def _rows(figures: list[Figure]) -> list[tuple[str, float, str]]:
+    """Parts whose value is known (a price may not be)."""
     return [(figure.label, figure.value, figure.kind) for figure in figures if figure.value == figure.value]
