@@ -92,7 +92,7 @@ def count(w: Workload) -> Flops:
     dense = feed_forward_parameters(w.hidden, w.ffn, w.ffn_matrices)
     expert = feed_forward_parameters(w.hidden, w.expert_ffn, w.ffn_matrices)
     mixture_layer = expert * (w.experts_per_token + w.shared_experts) + w.hidden * w.experts
-    blocks = w.layers + w.encoder_layers
+    blocks = w.blocks
     attention_blocks = blocks + has_encoder * w.layers
     weights = attention * attention_blocks + dense * (w.dense_layers + w.encoder_layers)
     weights = weights + mixture_layer * (w.layers - w.dense_layers)

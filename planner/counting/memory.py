@@ -55,11 +55,6 @@ class Memory:
         """What `torch.cuda.max_memory_reserved` reads."""
         return self.total - self.context
 
-    @property
-    def overhead(self) -> Number:
-        """Buffers, reserve and context."""
-        return self.buffers + self.reserve + self.context
-
 
 @formula(
     "(L_stage·layer + ends)/t",
@@ -287,8 +282,8 @@ _DEFINED = ("allocated", "reserved", "nvidia-smi")
 
 def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Number, Number, Number]:
     """(whole, attention scores, input) bytes that one layer saves for one micro-batch on one rank."""
-    tokens = w.micro_batch * w.sequence / w.cp
-    stream_shards = np.where(w.sequence_parallel > 0, w.tp, 1.0)
+    tokens = w.rank_tokens
+    stream_shards = w.stream_shards
     norms = norms_saved_bytes(
         tokens, w.hidden, stream_shards, w.activation_bytes, w.norm_vectors, software.norm_written_out
     )
@@ -325,7 +320,7 @@ def _stage(
     is_first: bool,
 ) -> Memory:
     """The first or the last stage (with one stage: both ends on each)."""
-    blocks = w.layers + w.encoder_layers
+    blocks = w.blocks
     dense_layer = (parameters.total - parameters.embedding - parameters.head - parameters.experts) / blocks
     expert_layer = parameters.experts / blocks
     only = (w.pp == 1) * 1.0
@@ -344,7 +339,7 @@ def _stage(
     )
     activations = _activations(w, layers, w.pp - 1 if is_first else 0.0, saved, software)
     holds_head = (only if is_first else 1.0) * w.has_head
-    tokens = w.micro_batch * w.sequence / w.cp
+    tokens = w.rank_tokens
     logits = holds_head * tokens * w.vocabulary / w.tp * software.logit_bytes
     head_here = holds_head * w.vocabulary * w.hidden / w.tp
     spread = np.where(w.zero_stage >= 2, w.zero_group, 1.0)

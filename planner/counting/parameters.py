@@ -90,7 +90,7 @@ def count(w: Workload) -> Parameters:
         w.hidden, w.heads, w.kv_heads, w.head_dim, w.qkv_bias, w.output_bias, w.qk_norm * w.norm_vectors
     )
     has_encoder = (w.encoder_layers > 0) * 1.0
-    blocks = w.layers + w.encoder_layers
+    blocks = w.blocks
     attention_blocks = blocks + has_encoder * w.layers
     dense_blocks = w.dense_layers + w.encoder_layers
     mixture_blocks = w.layers - w.dense_layers

@@ -96,6 +96,26 @@ class Workload:
         return replace(self, **changes)
 
     @property
+    def blocks(self) -> Number:
+        """Layers of encoder and decoder together."""
+        return self.layers + self.encoder_layers
+
+    @property
+    def mixture_share(self) -> Number:
+        """Share of the blocks whose feed-forward is a mixture of experts."""
+        return (self.layers - self.dense_layers) / self.blocks
+
+    @property
+    def rank_tokens(self) -> Number:
+        """Tokens of one micro-batch on one rank, T = b · s / c."""
+        return self.micro_batch * self.sequence / self.cp
+
+    @property
+    def stream_shards(self) -> Number:
+        """Ranks over which norms and residuals are split: the tensor-parallel group, with sequence parallelism."""
+        return np.where(self.sequence_parallel > 0, self.tp, 1.0)[()]
+
+    @property
     def micro_batches(self) -> Number:
         """Micro-batches of one step on one data-parallel rank, m = B / (b · D)."""
         return np.maximum(1.0, np.ceil(self.batch / (self.micro_batch * self.dp)))

@@ -80,9 +80,9 @@ def exposed(comm_s: Number, overlap: Number, compute_s: Number) -> Number:
 
 def products(w: Workload, device: Device, software: Software, direction: str) -> Number:
     """The layer's matrix products in one direction: query/key/value, output, feed-forward in and out, experts."""
-    tokens = w.micro_batch * w.sequence / w.cp
-    attention_blocks = 1 + (w.encoder_layers > 0) * w.layers / (w.layers + w.encoder_layers)
-    mixture = (w.layers - w.dense_layers) / (w.layers + w.encoder_layers)
+    tokens = w.rank_tokens
+    attention_blocks = 1 + (w.encoder_layers > 0) * w.layers / w.blocks
+    mixture = w.mixture_share
 
     def time(n: Number, k: Number, m: Number = tokens, groups: Number = 1.0) -> Number:
         output = software.weight_gradient_bytes if direction == "weight_gradient" else None
@@ -127,17 +127,15 @@ def attention(w: Workload, device: Device, software: Software, direction: str) -
         if np.any(chosen):
             other = kernels.attention_s(device, *sizes, causal=w.causal, kernel=kernel, direction=direction)
             time = np.where(chosen, other, time)[()]
-    blocks = 1 + (w.encoder_layers > 0) * w.layers / (w.layers + w.encoder_layers)
+    blocks = 1 + (w.encoder_layers > 0) * w.layers / w.blocks
     return time * blocks * software.attention_slowdown
 
 
 def count(w: Workload, device: Device, network: Network, software: Software) -> LayerTime:
     """One layer's time."""
-    tokens = w.micro_batch * w.sequence / w.cp
-    stream_shards = np.where(w.sequence_parallel > 0, w.tp, 1.0)[()]
     ffn = np.where(w.experts > 0, w.expert_ffn * (w.experts_per_token + w.shared_experts), w.ffn)[()]
     moved = streamed_bytes(
-        tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, ffn, w.ffn_matrices, w.tp, stream_shards,
+        w.rank_tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, ffn, w.ffn_matrices, w.tp, w.stream_shards,
         w.activation_bytes, software.elementwise_passes, w.experts_per_token,
     )  # fmt: skip
     core_forward = attention(w, device, software, "forward")
@@ -167,7 +165,7 @@ def _collectives_each_way(w: Workload) -> Number:
     return 2 * (1 + w.sequence_parallel) * (w.tp > 1) + 2 * (w.ep > 1) + (w.zero_stage >= 3)
 
 
-def _ranks_per_node(w: Workload, ranks: Number, stride: Number) -> Number:
+def ranks_per_node(w: Workload, ranks: Number, stride: Number) -> Number:
     """Ranks of a group that share a node, the group's neighbours `stride` GPUs apart."""
     return np.clip(w.gpus_per_node / stride, 1.0, ranks)
 
@@ -175,8 +173,8 @@ def _ranks_per_node(w: Workload, ranks: Number, stride: Number) -> Number:
 def _tensor(w: Workload, network: Network, software: Software) -> tuple[Number, Number]:
     """(forward, backward): two all-reduces each, or an all-gather and a reduce-scatter in each one's place; backward
     with sequence parallelism gathers each product's input again (Korthikanti 2022 §4.2.2)."""
-    buffer = w.micro_batch * w.sequence / w.cp * w.hidden * w.activation_bytes
-    inside = _ranks_per_node(w, w.tp, 1.0)
+    buffer = w.rank_tokens * w.hidden * w.activation_bytes
+    inside = ranks_per_node(w, w.tp, 1.0)
     gather = collectives.all_gather_s(network, buffer, w.tp, inside)
     pair = gather + collectives.reduce_scatter_s(network, buffer, w.tp, inside)
     reduce_all = collectives.all_reduce_s(network, buffer, w.tp, inside)
@@ -189,7 +187,7 @@ def _context(w: Workload, network: Network, core_forward: Number) -> Number:
     """Keys and values of all ranks, once forward and twice backward: passed around a ring behind the attention cores,
     or gathered before them, where nothing hides it (Llama 3, arXiv 2407.21783, §3.3.2)."""
     keys_values = 2 * w.micro_batch * w.sequence * np.maximum(1.0, w.kv_heads / w.tp) * w.head_dim * w.activation_bytes
-    ring = collectives.all_gather_s(network, keys_values, w.cp, _ranks_per_node(w, w.cp, w.tp))
+    ring = collectives.all_gather_s(network, keys_values, w.cp, ranks_per_node(w, w.cp, w.tp))
     hidden = exposed(ring, 1.0, core_forward) + exposed(2 * ring, 1.0, 2 * core_forward)
     return np.where(w.context_gather > 0, 3 * ring, hidden)[()]
 
@@ -212,11 +210,10 @@ def _offload(w: Workload, network: Network, forward: Number, backward: Number) -
 
 def _experts(w: Workload, network: Network, software: Software) -> Number:
     """Two all-to-alls in one direction (dispatch and combine) over the expert-parallel group."""
-    buffer = w.micro_batch * w.sequence / w.cp * w.experts_per_token * w.hidden * w.activation_bytes
-    buffer = buffer / np.where(w.sequence_parallel > 0, w.tp, 1.0)
-    once = collectives.all_to_all_s(network, buffer, w.ep, _ranks_per_node(w, w.ep, w.tp))
-    mixture = (w.layers - w.dense_layers) / (w.layers + w.encoder_layers)
-    return 2 * once * mixture * (1 - software.expert_overlap)
+    buffer = w.rank_tokens * w.experts_per_token * w.hidden * w.activation_bytes
+    buffer = buffer / w.stream_shards
+    once = collectives.all_to_all_s(network, buffer, w.ep, ranks_per_node(w, w.ep, w.tp))
+    return 2 * once * w.mixture_share * (1 - software.expert_overlap)
 
 
 def _gather(w: Workload, network: Network, software: Software, forward: Number, backward: Number) -> Number:
@@ -227,7 +224,7 @@ def _gather(w: Workload, network: Network, software: Software, forward: Number, 
         feed_forward_parameters(w.hidden, w.expert_ffn, w.ffn_matrices) * (w.experts / w.ep + w.shared_experts),
         feed_forward_parameters(w.hidden, w.ffn, w.ffn_matrices),
     )
-    inside = _ranks_per_node(w, w.zero_group, w.tp)
+    inside = ranks_per_node(w, w.zero_group, w.tp)
     weights = collectives.all_gather_s(network, layer / w.tp * w.weight_bytes, w.zero_group, inside)
     gradients = collectives.reduce_scatter_s(network, layer / w.tp * w.weight_bytes, w.zero_group, inside)
     weights, gradients = weights / software.gather_efficiency, gradients / software.gather_efficiency

@@ -16,7 +16,7 @@ from planner.plan.workload import Workload
 from planner.timing import collectives, kernels
 from planner.timing.collectives import Network
 from planner.timing.device import Device
-from planner.timing.layer import LayerTime, _ranks_per_node, exposed
+from planner.timing.layer import LayerTime, exposed, ranks_per_node
 from planner.timing.layer import count as layer_time
 from planner.timing.software import Software
 
@@ -98,8 +98,7 @@ def step_s(
 def count(w: Workload, parameters: Parameters, device: Device, network: Network, software: Software) -> Step:
     """One step's time by part."""
     layer = layer_time(w, device, network, software)
-    blocks = w.layers + w.encoder_layers
-    m = w.micro_batches
+    blocks, m = w.blocks, w.micro_batches
     head = head_s(w, device, software)
     each = layer.forward + layer.backward + layer.recompute + layer.tensor + layer.context + layer.experts
     each = each + layer.gather + layer.launch + layer.offload
@@ -136,7 +135,7 @@ def stragglers_s(compute_s: Number, gpus: Number, gpus_per_node: Number, share: 
 
 def head_s(w: Workload, device: Device, software: Software) -> Number:
     """Embedding, head and loss, forward and backward, one micro-batch: three products and passes over the logits."""
-    tokens = w.micro_batch * w.sequence / w.cp
+    tokens = w.rank_tokens
     wide = w.vocabulary / w.tp
     time = sum(
         kernels.matmul_s(device, tokens, wide, w.hidden, direction=direction, cast_bytes=0.0, continuous=1.0)
@@ -150,8 +149,8 @@ def head_s(w: Workload, device: Device, software: Software) -> Number:
 
 def _pipeline(w: Workload, network: Network, software: Software) -> Number:
     """A stage receives and sends once forward and once backward for each micro-batch and chunk."""
-    buffer = w.micro_batch * w.sequence / w.cp * w.hidden * w.activation_bytes
-    buffer = buffer / np.where(w.sequence_parallel > 0, w.tp, 1.0)
+    buffer = w.rank_tokens * w.hidden * w.activation_bytes
+    buffer = buffer / w.stream_shards
     crosses = w.tp * w.cp * w.dp >= w.gpus_per_node
     once = collectives.send_s(network, buffer, crosses) + software.host_s_per_collective
     shows = np.where(w.virtual_stages > 1, 1 - software.pipeline_overlap, 1.0)
@@ -164,8 +163,8 @@ def _gradients(
     """Data-parallel reduction: all-reduce, or reduce-scatter and all-gather of the same size under ZeRO-1 and 2;
     hidden behind the last micro-batch's backward and (the gather) the next step's first forward."""
     ranks = w.dp * w.cp
-    inside = _ranks_per_node(w, ranks, w.tp)
-    local = (parameters.total - parameters.experts) / w.tp / w.pp + parameters.experts / (w.tp * w.pp * w.ep)
+    inside = ranks_per_node(w, ranks, w.tp)
+    local = rank_parameters(w, parameters)
     whole = collectives.all_reduce_s(network, local * software.reduce_bytes, ranks, inside)
     scatter = collectives.reduce_scatter_s(network, local * software.reduce_bytes, ranks, inside)
     gather = collectives.all_gather_s(network, local * w.weight_bytes, ranks, inside)
@@ -177,13 +176,14 @@ def _gradients(
 
 
 @formula(
-    "bytes·P/(shards)/bandwidth",
-    unit="s",
+    "P/shards·(2·states + 2·gradient + weight)",
+    unit="B",
     source="the optimizer reads gradient, states and master weights once and writes states and weights",
 )
-def _touched_bytes(
+def touched_bytes(
     parameters: Number, shards: Number, state_bytes: Number, gradient_bytes: Number, weight_bytes: Number
 ) -> Number:
+    """Memory traffic of one update on one rank; each argument in bytes is a parameter's."""
     return parameters / shards * (2 * state_bytes + 2 * gradient_bytes + weight_bytes)
 
 
@@ -191,7 +191,7 @@ def optimizer_s(w: Workload, parameters: Parameters, device: Device) -> Number:
     """The optimizer's update: bound by memory."""
     local, group = _optimized(w, parameters)
     return kernels.memory_bound_s(
-        device, _touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
+        device, touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
     )
 
 
@@ -204,12 +204,15 @@ def offloaded_optimizer_s(w: Workload, parameters: Parameters, network: Network)
     from the host's memory."""
     local, group = _optimized(w, parameters)
     moved = local / group * (w.gradient_bytes + w.weight_bytes) / network.host_bytes_per_s
-    touched = _touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
+    touched = touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
     return w.optimizer_offload * (moved + touched / HOST_UPDATE_BYTES_PER_S)
 
 
 def _optimized(w: Workload, parameters: Parameters) -> tuple[Number, Number]:
     """(parameters of a stage's rank, ranks that share their optimizer)."""
-    group = np.where(w.zero_stage >= 1, w.zero_group, 1.0)
-    local = (parameters.total - parameters.experts) / w.tp / w.pp + parameters.experts / (w.tp * w.pp * w.ep)
-    return local, group
+    return rank_parameters(w, parameters), np.where(w.zero_stage >= 1, w.zero_group, 1.0)
+
+
+def rank_parameters(w: Workload, parameters: Parameters) -> Number:
+    """Parameters of one rank of an average stage, experts split over their own group."""
+    return (parameters.total - parameters.experts) / w.tp / w.pp + parameters.experts / (w.tp * w.pp * w.ep)
