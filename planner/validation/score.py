@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from planner.estimate import Outcome, compute, estimate
 from planner.formula import Array
 from planner.plan.cluster import Cluster
 from planner.plan.file import load
+from planner.plan.plan import Plan
 from planner.timing import band
 from planner.validation import table
 from planner.validation.table import Expressed, Runs
@@ -26,8 +28,6 @@ UNITS = {
     "step_time_s": "s", "memory_bytes": "B", "gpu_hours": "GPU-hours", "energy_kwh": "kWh", "co2e_kg": "kg", "fits": "",
 }  # fmt: skip
 MEASURED_MEMORY = ("allocated", "reserved", "nvidia-smi", "unknown", "")
-LLAMA_PUE_TIMES_INTENSITY = 0.4235
-"""kg CO2e a kWh in Llama 2's table: LLaMA's 0.385 kg/kWh and PUE 1.1 (arXiv 2302.13971 §6)."""
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,7 @@ def _whole_run(e: Expressed, outcome: Outcome, i: int, add: Any, plans: dict[str
             predicted = float(np.broadcast_to(np.asarray(outcome.gpu_hours), (len(runs),))[i])
         why = reason or ("" if predicted else "neither a GPU count nor a shipped plan")
         add(i, "gpu_hours", float(hours), predicted, None, why)
-    power = e.accelerators[e.device_index[i]].tdp_w or np.nan
-    power = 350.0 if "llama2-34b" in runs.words["id"][i] or runs.words["model_name"][i] == "llama2-34b" else power
+    power = (e.accelerators[e.device_index[i]].tdp_w or np.nan) * _power_share(str(runs.words["model_name"][i]))
     pue = 1.1
     kwh = float(energy_kwh(float(hours), power, 0.0, 1.0 if _without_pue(runs, i) else pue))
     if np.isfinite(runs.numbers["energy_mwh"][i]) and np.isfinite(kwh):
@@ -244,24 +243,41 @@ def _without_pue(runs: Runs, i: int) -> bool:
 def _hours_by_plan(model_name: str, tokens: float, known: dict[str, float | None]) -> float | None:
     """GPU-hours of the shipped plan of a model for so many tokens, to which they are proportional; each plan is
     estimated once a table and kept in `known` as hours a token."""
-    slug = (
-        library.slug(model_name)
-        .replace("llama2-", "llama-2-")
-        .replace("llama1-", "llama-")
-        .replace("llama3.1-", "llama-3.1-")
-    )
+    slug = _plan_name(model_name)
     if slug not in known:
         known[slug] = _hours_a_token(slug)
     rate = known[slug]
     return None if rate is None else rate * tokens
 
 
-def _hours_a_token(slug: str) -> float | None:
-    if slug not in library.paths("plans"):
+def _plan_name(model_name: str) -> str:
+    """The shipped plan's name of a model as the tables print it."""
+    name = library.slug(model_name)
+    for printed, shipped in (("llama2-", "llama-2-"), ("llama1-", "llama-"), ("llama3.1-", "llama-3.1-")):
+        name = name.replace(printed, shipped)
+    return name
+
+
+@cache
+def _shipped_plan(name: str) -> Plan | None:
+    if name not in library.paths("plans"):
         return None
     try:
-        plan = load(slug)
-        return float(estimate(plan).outcome.gpu_hours) / plan.recipe.tokens
+        return load(name)
+    except TrainplanError:
+        return None
+
+
+def _power_share(model_name: str) -> float:
+    """Share of the power limit that a model's publisher reckons with: its shipped plan's, else all of it."""
+    plan = _shipped_plan(_plan_name(model_name))
+    return (plan.prices.power_share if plan else None) or 1.0
+
+
+def _hours_a_token(name: str) -> float | None:
+    plan = _shipped_plan(name)
+    try:
+        return float(estimate(plan).outcome.gpu_hours) / plan.recipe.tokens if plan else None
     except TrainplanError:
         return None
 
