@@ -1,6 +1,6 @@
 """How near the predictions come to measured runs, source by source.
 
-    python benchmarks/accuracy.py [--data ../shared/data]
+    python benchmarks/accuracy.py --data FOLDER
 
 Step times of the open tables (mean and median absolute error, bias), the ranking inside Ultra-Scale's jobs, memory, and
 what is said to fit. Rivals' figures are those measured on the same rows, out of the box.
@@ -33,7 +33,7 @@ LOWEST_MFU = 0.10
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, required=True, help="folder of the tables of runs")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     runs = table.joined([table.read(options.data / name) for name in ("runs_open.csv", "runs_vtrain_open.csv")])

@@ -1,6 +1,6 @@
 """Fit the devices' constants to a table of measured kernels, and say how well they hold.
 
-    python benchmarks/fit_kernels.py [--data ../shared/data] [--out profiles/devices] [--dry-run]
+    python benchmarks/fit_kernels.py --data FOLDER [--out profiles/devices] [--dry-run]
 
 Reads kernels_open.csv (matrix products, attention and NCCL collectives as NVIDIA's aiconfigurator and SimuMax measured
 them, best of sweeps of stas00/ml-engineering), fits a few bounded constants a kernel class and device by robust least
@@ -82,7 +82,7 @@ LINKS_LEFT_OUT = ("L40S",)
 def main() -> None:
     """Fit, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of kernels_open.csv")
+    parser.add_argument("--data", type=Path, required=True, help="folder of kernels_open.csv")
     parser.add_argument("--out", type=Path, default=library.SHIPPED / "devices", help="where the files go")
     parser.add_argument("--dry-run", action="store_true", help="print only")
     options = parser.parse_args()

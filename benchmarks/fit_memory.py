@@ -1,6 +1,6 @@
 """Fit the memory constants of the software generations (`profiles/frameworks/`, under `memory`) on measured runs.
 
-    python benchmarks/fit_memory.py [--data ../shared/data] [--write] [--leave-out SOURCE …]
+    python benchmarks/fit_memory.py --data FOLDER [--write] [--leave-out SOURCE …]
 
 Counts of saved tensors are read from source code and stay; what is fitted are bytes of buffers and shares of the
 allocator's reserve, within physical bounds, per generation: none a model, a source or a row. Errors are logarithmic
@@ -82,7 +82,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the tables of runs")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the tables of runs")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="SOURCE", help="sources not fitted on")
     parser.add_argument("--write", action="store_true", help="write the constants into profiles/frameworks")
     return parser.parse_args()

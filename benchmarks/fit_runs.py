@@ -1,6 +1,6 @@
 """Fit the software generations' constants (`profiles/frameworks/`) on tables of measured runs.
 
-    python benchmarks/fit_runs.py [--data ../shared/data] [--only GENERATION] [--write] [--bands]
+    python benchmarks/fit_runs.py --data FOLDER [--only GENERATION] [--write] [--bands]
 
 One set of constants a generation, bounded by physics; none a model, a source or a row. A source counts with the root of
 its size; errors are logarithmic and robust. Prints the table of errors before and after.
@@ -47,6 +47,10 @@ BOUNDS = {
 LOGARITHMIC = ("host_s_per_layer", "host_s_per_collective", "host_s_per_step")
 LOWEST_MFU = 0.10
 """Rows below are layouts nobody should run; they are scored by rank, not fitted."""
+SCALE = 0.08
+"""Logarithmic error from which a row pulls linearly, no longer by its square."""
+HOST_STARTS = (5e-5, 3e-4, 1e-3, 2e-3)
+"""Seconds a layer from which the fit starts in turn."""
 PULL = 0.12
 """Weight of the pull to the start values: a constant that no row speaks of stays where the physics put it."""
 
@@ -106,9 +110,7 @@ def fit(generation: Generation, without: tuple[str, ...] = ()) -> Software:
         return start
     names = list(BOUNDS)
     low, high = (np.array([_coded(n, BOUNDS[n][i]) for n in names]) for i in (0, 1))
-    origin = np.clip(
-        [_coded(n, getattr(DEFAULTS.get(generation.name, start), n)) for n in names], low + 1e-9, high - 1e-9
-    )
+    origin = np.clip([_coded(n, getattr(start, n)) for n in names], low + 1e-9, high - 1e-9)
     root = np.sqrt(weights[rows] / weights[rows].mean() / rows.sum() * 30)
     target = np.log(generation.published[rows])
 
@@ -128,11 +130,6 @@ def fit(generation: Generation, without: tuple[str, ...] = ()) -> Software:
     ]
     best = min(tried, key=lambda one: float(one.cost))
     return replace(start, **{n: float(_decoded(n, v)) for n, v in zip(names, best.x, strict=True)})
-
-
-SCALE = 0.08
-HOST_STARTS = (5e-5, 3e-4, 1e-3, 2e-3)
-DEFAULTS: dict[str, Software] = {}
 
 
 def _coded(name: str, value: float) -> float:
@@ -249,7 +246,7 @@ def write_bands(held: list[Held]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, required=True, help="folder of the tables of runs")
     parser.add_argument("--write", action="store_true", help="write the constants into profiles/frameworks")
     parser.add_argument("--only", action="append", help="only these generations")
     parser.add_argument(

@@ -252,7 +252,6 @@ class Form(QFrame):
         super().__init__()
         self.setProperty("card", "true")
         self.rows = {spec.path: Row(spec, editor, self.focused.emit) for spec in fields}
-        self._plan_of = editor
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(12)
         self._grid.setVerticalSpacing(4)

@@ -34,11 +34,6 @@ class Theme:
     bad: str
     bad_soft: str
 
-    @property
-    def is_dark(self) -> bool:
-        """The dark look."""
-        return self.name == "dark"
-
 
 LIGHT = Theme(
     name="light", window="#f4f6f8", surface="#ffffff", raised="#eef1f5", border="#e1e6ec", strong_border="#b9c3cf",

@@ -373,6 +373,10 @@ _JSON_BANDS = {
     "co2e_kg": "energy.co2e", "cost_usd": "money.total", "memory_bytes": "memory.total",
 }  # fmt: skip
 
+_PARAMETERS = {
+    "embedding": "Embedding", "attention": "Attention", "feed_forward": "Feed-forward", "experts": "Experts",
+    "router": "Router", "norms": "Norms", "head": "Head",
+}  # fmt: skip
 _MEMORY = {
     "weights": "Weights", "gradients": "Gradients", "optimizer": "Optimizer states", "gathered": "Gathered layers",
     "activations": "Activations", "logits": "Logits and loss", "buffers": "NCCL buffers",
@@ -395,73 +399,74 @@ _PARTS = {
 }  # fmt: skip
 
 
+class _Figures:
+    """Figures in display order, as they are added. `factors`: of the time's 80 % interval."""
+
+    def __init__(self, factors: tuple[float, float]) -> None:
+        self.by_key: dict[str, Figure] = {}
+        self._factors = factors
+
+    def add(self, key: str, label: str, value: Any, unit: str, spread: str = "", kind: Kind = "estimated") -> None:
+        interval = _interval(float(value), spread, self._factors)
+        self.by_key[key] = _figure(key, label, value, unit, interval, kind)
+
+
 def _figures(plan: Plan, w: Workload, o: Outcome, factors: tuple[float, float]) -> dict[str, Figure]:
-    """Every figure in display order. `factors`: of the time's 80 % interval."""
-    rows: list[Figure] = []
+    """Every figure in display order."""
+    figures = _Figures(factors)
+    _add_work(figures, plan, w, o)
+    _add_memory(figures, o)
+    _add_time(figures, w, o)
+    _add_money_and_energy(figures, o)
+    return figures.by_key
 
-    def add(key: str, label: str, value: Any, unit: str, spread: str = "", kind: Kind = "estimated") -> None:
-        rows.append(_figure(key, label, value, unit, _interval(float(value), spread, factors), kind))
 
-    add("work.parameters", "Parameters", o.parameters.total, "parameters")
+def _add_work(figures: _Figures, plan: Plan, w: Workload, o: Outcome) -> None:
+    figures.add("work.parameters", "Parameters", o.parameters.total, "parameters")
     if plan.model.is_mixture:
-        add("work.active_parameters", "Active parameters", o.parameters.active, "parameters")
-    for name, label in (
-        ("embedding", "Embedding"),
-        ("attention", "Attention"),
-        ("feed_forward", "Feed-forward"),
-        ("experts", "Experts"),
-        ("router", "Router"),
-        ("norms", "Norms"),
-        ("head", "Head"),
-    ):
-        add(f"work.parameters.{name}", label, getattr(o.parameters, name), "parameters")
-    add("work.model_flops", "Model FLOPs (full attention)", o.model_flops, "FLOP")
-    add(
-        "work.model_flops_causal",
-        "Model FLOPs (causal attention)",
-        whole_training(o.flops.step_causal, o.steps),
-        "FLOP",
-    )
-    add("work.hardware_flops", "Hardware FLOPs", o.hardware_flops, "FLOP")
-    add("work.rule_of_thumb", "6·N·D", flops.rule_of_thumb_flops(o.parameters.active, w.tokens), "FLOP")
-    add("work.steps", "Optimizer steps", o.steps, "")
-    add("memory.total", "Memory of the fullest GPU", o.memory.total, "B", "memory")
+        figures.add("work.active_parameters", "Active parameters", o.parameters.active, "parameters")
+    for name, label in _PARAMETERS.items():
+        figures.add(f"work.parameters.{name}", label, getattr(o.parameters, name), "parameters")
+    causal = whole_training(o.flops.step_causal, o.steps)
+    figures.add("work.model_flops", "Model FLOPs (full attention)", o.model_flops, "FLOP")
+    figures.add("work.model_flops_causal", "Model FLOPs (causal attention)", causal, "FLOP")
+    figures.add("work.hardware_flops", "Hardware FLOPs", o.hardware_flops, "FLOP")
+    figures.add("work.rule_of_thumb", "6·N·D", flops.rule_of_thumb_flops(o.parameters.active, w.tokens), "FLOP")
+    figures.add("work.steps", "Optimizer steps", o.steps, "")
+
+
+def _add_memory(figures: _Figures, o: Outcome) -> None:
+    figures.add("memory.total", "Memory of the fullest GPU", o.memory.total, "B", "memory")
     for name, label in _MEMORY.items():
-        add(
-            f"memory.{name}",
-            label,
-            getattr(o.memory, name),
-            "B",
-            "memory" if name in ("activations", "buffers", "reserve", "context") else "",
-        )
-    add("time.step", "Step time", o.step.total, "s", "time")
+        spread = "memory" if name in ("activations", "buffers", "reserve", "context") else ""
+        figures.add(f"memory.{name}", label, getattr(o.memory, name), "B", spread)
+
+
+def _add_time(figures: _Figures, w: Workload, o: Outcome) -> None:
+    figures.add("time.step", "Step time", o.step.total, "s", "time")
     for name, label in _TIME.items():
-        add(f"time.part.{name}", label, getattr(o.step, name), "s")
-    add("time.tokens_per_s", "Throughput", o.tokens_per_s, "tokens/s", "rate")
-    add("time.tokens_per_s_per_gpu", "Throughput a GPU", o.tokens_per_s / w.gpus, "tokens/s", "rate")
-    add("time.flops_per_gpu", "Model FLOP/s a GPU", o.flops_per_s_per_gpu, "FLOP/s", "rate")
-    add("time.mfu", "MFU (full attention)", o.mfu, "fraction", "rate")
-    add("time.mfu_causal", "MFU (causal attention)", o.mfu_causal, "fraction", "rate")
-    add("time.hfu", "HFU", o.hfu, "fraction", "rate")
-    add("time.productive", "Productive time", o.productive_s, "s", "time")
-    add("time.goodput", "Goodput", o.goodput, "fraction", kind="assumed")
-    add("time.training", "Training time", o.train_time_s, "s", "time")
-    add("time.gpu_hours", "GPU-hours", o.gpu_hours, "GPU-hours", "time")
-    add("money.total", "Cost", o.total_usd, "USD", "time")
+        figures.add(f"time.part.{name}", label, getattr(o.step, name), "s")
+    figures.add("time.tokens_per_s", "Throughput", o.tokens_per_s, "tokens/s", "rate")
+    figures.add("time.tokens_per_s_per_gpu", "Throughput a GPU", o.tokens_per_s / w.gpus, "tokens/s", "rate")
+    figures.add("time.flops_per_gpu", "Model FLOP/s a GPU", o.flops_per_s_per_gpu, "FLOP/s", "rate")
+    figures.add("time.mfu", "MFU (full attention)", o.mfu, "fraction", "rate")
+    figures.add("time.mfu_causal", "MFU (causal attention)", o.mfu_causal, "fraction", "rate")
+    figures.add("time.hfu", "HFU", o.hfu, "fraction", "rate")
+    figures.add("time.productive", "Productive time", o.productive_s, "s", "time")
+    figures.add("time.goodput", "Goodput", o.goodput, "fraction", kind="assumed")
+    figures.add("time.training", "Training time", o.train_time_s, "s", "time")
+    figures.add("time.gpu_hours", "GPU-hours", o.gpu_hours, "GPU-hours", "time")
+
+
+def _add_money_and_energy(figures: _Figures, o: Outcome) -> None:
+    figures.add("money.total", "Cost", o.total_usd, "USD", "time")
     for name, label in _MONEY.items():
-        spread = "" if name == "staff_usd" else "time"
-        add(
-            f"money.{name.removesuffix('_usd')}",
-            label,
-            getattr(o, name),
-            "USD",
-            spread,
-            "assumed" if name == "staff_usd" else "estimated",
-        )
-    add("energy.power", "Mean board power", o.power_w, "W", kind="assumed")
-    add("energy.energy", "Energy", o.energy_kwh, "kWh", "time")
-    add("energy.co2e", "CO2e", o.co2e_kg, "kg", "time")
-    return {figure.key: figure for figure in rows}
+        stated = name == "staff_usd"
+        key, value = f"money.{name.removesuffix('_usd')}", getattr(o, name)
+        figures.add(key, label, value, "USD", "" if stated else "time", "assumed" if stated else "estimated")
+    figures.add("energy.power", "Mean board power", o.power_w, "W", kind="assumed")
+    figures.add("energy.energy", "Energy", o.energy_kwh, "kWh", "time")
+    figures.add("energy.co2e", "CO2e", o.co2e_kg, "kg", "time")
 
 
 def _interval(value: float, spread: str, factors: tuple[float, float]) -> tuple[float | None, float | None]:
