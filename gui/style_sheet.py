@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from gui.theme import Theme
+from gui.colours import Theme
 
 ICONS = Path(__file__).parent / "icons"
 

@@ -23,9 +23,9 @@ from planner.estimate import estimate
 from planner.plan.file import write_atomically
 from planner.plan.layout import Layout
 from planner.plan.plan import Plan
-from planner.search.events import Event, Finished, Progress
+from planner.search.events import Event, Finished, Progress, Result
 from planner.search.ranking import OBJECTIVES, Constraints, Found
-from planner.search.run import Result, sweep
+from planner.search.run import sweep
 from planner.stopping import stop_signals
 
 MOST_RANKED = 10_000

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from planner.search.ranking import Found
-    from planner.search.run import Result
+from planner.search.ranking import Found, Objective
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,26 @@ class Progress:
     elapsed_s: float
     remaining_s: float
     best: Found | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer of a search."""
+
+    objective: Objective
+    evaluated: int
+    """Layouts fully estimated."""
+    fits: int
+    """Those of them that fit in memory with the margin."""
+    seconds: float
+    """Wall time of the search."""
+    best: list[Found]
+    pareto: list[Found]
+    """Layouts that no other beats in cost, time and memory together, fastest first."""
+    rejected: dict[str, int]
+    """Layouts by why they fall out, most frequent first; each counted once."""
+    closest: Found | None = field(default=None)
+    """The layout that needs the least memory, where none fits."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
 
@@ -28,7 +28,7 @@ from planner.plan.plan import Plan
 from planner.plan.shipped import accelerator
 from planner.plan.workload import Workload, workload
 from planner.search import ranking
-from planner.search.events import Event, Finished, Progress
+from planner.search.events import Event, Finished, Progress, Result
 from planner.search.ranking import FIGURES, OBJECTIVES, Columns, Constraints, Found, Objective
 from planner.search.rules import Trial
 from planner.search.space import RECOMPUTE, Space
@@ -53,26 +53,6 @@ PAST_DEADLINE = "past the deadline"
 TOO_MANY_NODES = "too many nodes"
 
 UNLIMITED = Constraints()
-
-
-@dataclass(frozen=True)
-class Result:
-    """The answer of a search."""
-
-    objective: Objective
-    evaluated: int
-    """Layouts fully estimated."""
-    fits: int
-    """Those of them that fit in memory with the margin."""
-    seconds: float
-    """Wall time of the search."""
-    best: list[Found]
-    pareto: list[Found]
-    """Layouts that no other beats in cost, time and memory together, fastest first."""
-    rejected: dict[str, int]
-    """Layouts by why they fall out, most frequent first; each counted once."""
-    closest: Found | None = field(default=None)
-    """The layout that needs the least memory, where none fits."""
 
 
 def search(
