@@ -197,10 +197,11 @@ def _table_line(row: Row) -> str:
 
 def _closing(event: Any) -> str:
     lines = []
-    if event.summary.ratio is not None:
-        in_turns = event.summary.ratio_in_turns
-        more = f"; measured in turns {in_turns:.1%}" if in_turns is not None else ""
-        lines.append(f"attention + feed-forward = {event.summary.ratio:.1%} of the whole layer (median){more}")
+    alone, in_turns = event.summary.ratio, event.summary.ratio_in_turns
+    told = [f"{alone:.1%} of the whole layer (median)"] if alone is not None else []
+    told += [f"{in_turns:.1%} of the whole layer, measured in turns"] if in_turns is not None else []
+    if told:
+        lines.append(f"attention + feed-forward = {'; '.join(told)}")
     state = "complete" if event.complete else "stopped early"
     lines.append(f"{event.rows} rows in {units.show_duration(event.elapsed_s)}, {state}: {event.out}")
     return "\n".join(lines)

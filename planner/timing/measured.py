@@ -127,7 +127,7 @@ def knowledge(profile: Profile, w: Workload, precision: str) -> str:
         for value in (w.hidden, w.heads / w.tp, np.maximum(1.0, w.kv_heads / w.tp), w.head_dim, w.ffn / w.tp,
                       w.micro_batch, w.sequence / w.cp, w.micro_batch * w.sequence / w.cp)
     ]  # fmt: skip
-    rows = [row for row in profile.rows if row.operation == "layer" and row.dtype == precision and not row.compiled]
+    rows = [row for row in profile.rows if row.operation == "layer" and row.dtype == precision and row.is_plain]
     shapes = np.array([
         (row.hidden, row.heads, row.kv_heads, row.head_dim, row.ffn, row.batch, row.sequence, row.tokens)
         for row in rows
@@ -173,10 +173,11 @@ class _Target:
 
 def _targets(profile: Profile, precision: str) -> list[_Target]:
     """What is to be reproduced: each block and direction, the optimizer, and the edge (embedding, head and loss)."""
-    rows = [row for row in profile.rows if row.dtype == precision and not row.compiled and not row.sdpa]
+    plain = [row for row in profile.rows if row.is_plain]
+    rows = [row for row in plain if row.dtype == precision]
     inside = ("attention_core", "attention", "feed_forward", "layer")
     found = [_target((row.operation, row.direction), [row]) for row in rows if row.operation in inside]
-    found += [_target(("optimizer", "step"), [row]) for row in profile.rows if row.operation == "optimizer"]
+    found += [_target(("optimizer", "step"), [row]) for row in plain if row.operation == "optimizer"]
     heads: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         if row.operation == "head_loss":

@@ -93,7 +93,7 @@ class Row(_Part):
 
     operation: Operation
     direction: Direction
-    dtype: str  # of the matrix products: bf16, fp16, fp32
+    dtype: str  # of the matrix products: bf16, fp16, fp32, tf32, fp8
     batch: int = 0  # sequences
     sequence: int = 0  # tokens a sequence
     hidden: int = 0
@@ -105,6 +105,9 @@ class Row(_Part):
     shards: int = 1  # tensor-parallel width that the shape was cut by
     sdpa: str = ""  # attention kernel; empty: torch's own choice
     compiled: bool = False
+    variant: str = ""  # what else differs from the model's own layer trained plainly: chunked, foreach, multi-head …
+    recompute: bool = False  # activations are made again in the backward pass
+    l2: Literal["", "warm", "flushed"] = ""  # last-level cache before a run: as the run before left it, or overwritten
     flops: float = Field(default=0.0, ge=0)  # with full attention: 4·s·a·d a token forward
     bytes: float = Field(default=0.0, ge=0)  # least memory traffic: weights, saved activations, inputs and outputs once
     parameters: int = 0
@@ -112,6 +115,8 @@ class Row(_Part):
     lower_quartile_s: float = Field(ge=0)
     upper_quartile_s: float = Field(ge=0)
     n: int = Field(ge=1)
+    visits: int = Field(default=1, ge=1)  # how often the shape was come back to, its runs pooled
+    samples_s: tuple[float, ...] = ()  # times of single runs, ascending, thinned: what quartiles are pooled from
     peak_memory_bytes: float | None = None
     peak_memory_from: Literal["allocator", "counted", ""] = ""  # the device's allocator, or weights + gradients + saved
     activation_bytes: float | None = None  # saved for the backward pass, by saved-tensor hooks, weights left out
@@ -122,6 +127,12 @@ class Row(_Part):
     @property
     def tokens(self) -> int:
         return self.batch * self.sequence
+
+    @property
+    def is_plain(self) -> bool:
+        """The model's own operation, eager, by torch's own choice of kernels: what the fits read. The rest are variants
+        beside it, to be compared with it at the same shape."""
+        return not (self.variant or self.sdpa or self.compiled or self.recompute or self.l2 == "flushed")
 
     @property
     def spread(self) -> float:
@@ -154,6 +165,9 @@ class Row(_Part):
             *widths,
             self.sdpa,
             self.compiled,
+            self.variant,
+            self.recompute,
+            self.l2 == "flushed",
         )
 
 
@@ -167,6 +181,7 @@ class Comparison(_Part):
     sub_layer_sum_s: float
     layer_s: float
     disturbed: bool = False  # one of the three was measured under throttling or beside other programs
+    n: int = 0  # runs of the one that was measured least often
 
     @property
     def ratio(self) -> float:
@@ -177,7 +192,7 @@ class Summary(_Part):
     """How well the parts add up to the whole, and how quiet the measuring was."""
 
     comparisons: tuple[Comparison, ...] = ()
-    ratio: float | None = None  # median of sub-layer sum over whole layer, undisturbed ones where there are any
+    ratio: float | None = None  # median of sub-layer sum over whole layer; None where all are disturbed or of one run
     ratio_in_turns: float | None = None  # the same with all three measured in turns at one shape: free of drift
     median_spread: float | None = None
     noisy_rows: int = 0
@@ -274,9 +289,9 @@ def summarize(rows: Iterable[Row]) -> Summary:
             found.append(Comparison(
                 direction=row.direction, batch=row.batch, sequence=row.sequence, shards=row.shards,
                 sub_layer_sum_s=sum(part.median_s for part in parts), layer_s=row.median_s,
-                disturbed=any(part.throttled for part in (row, *parts)),
+                disturbed=any(part.throttled for part in (row, *parts)), n=min(part.n for part in (row, *parts)),
             ))  # fmt: skip
-    ratios = [one.ratio for one in found if not one.disturbed] or [one.ratio for one in found]
+    ratios = [one.ratio for one in found if not one.disturbed and one.n > 1]
     return Summary(
         comparisons=tuple(found),
         ratio=_median(ratios),
@@ -347,15 +362,16 @@ class Efficiencies:
 
 
 def efficiencies(profile: Profile, *, dtype: str | None = None) -> Efficiencies:
-    """Fit the kernel classes to a profile's eager rows of one dtype (the profile's own by default).
+    """Fit the kernel classes to a profile's plain rows of one dtype (the profile's own by default).
 
     Least squares of relative errors, each row weighed by its spread, over the non-negative constants of
     `KernelClass`. Raises `InputError` when the profile holds no row of that dtype.
     """
     dtype = dtype or profile.dtype
-    rows = [row for row in profile.rows if row.dtype == dtype and not row.compiled]
+    rows = [row for row in profile.rows if row.dtype == dtype and row.is_plain]
     if not rows:
         raise InputError(f"the profile {profile.name!r} holds no measurement in {dtype}")
+    any_dtype = [row for row in profile.rows if row.is_plain]
     classes: dict[tuple[str, str], KernelClass] = {}
     for operation in ("attention_core", "attention", "feed_forward", "head_loss", "embedding", "layer"):
         for direction in ("forward", "backward"):
@@ -366,9 +382,9 @@ def efficiencies(profile: Profile, *, dtype: str | None = None) -> Efficiencies:
         fingerprint=profile.fingerprint, device_kind=profile.device.kind, device_name=profile.device.name, dtype=dtype,
         classes=classes,
         matmul_flops_per_s=max((row.flops_per_s for row in rows if row.operation == "matmul_peak"), default=None),
-        copy_bytes_per_s=max((row.bytes_per_s for row in profile.rows if row.operation == "copy_peak"), default=None),
-        optimizer_bytes_per_s=_median(row.bytes_per_s for row in profile.rows if row.operation == "optimizer"),
-        launch_s=_median(row.median_s for row in profile.rows if row.operation == "launch"),
+        copy_bytes_per_s=max((row.bytes_per_s for row in any_dtype if row.operation == "copy_peak"), default=None),
+        optimizer_bytes_per_s=_median(row.bytes_per_s for row in any_dtype if row.operation == "optimizer"),
+        launch_s=_median(row.median_s for row in any_dtype if row.operation == "launch"),
         sub_layer_ratio=profile.summary.ratio_in_turns or profile.summary.ratio,
     )  # fmt: skip
 

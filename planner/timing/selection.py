@@ -70,7 +70,7 @@ def is_same(measured_on: profile.Device, accelerator: Accelerator) -> bool:
 
 def precisions(content: Profile) -> list[str]:
     """Precisions that a layer was measured in."""
-    return list(dict.fromkeys(row.dtype for row in content.rows if row.operation == "layer" and not row.compiled))
+    return list(dict.fromkeys(row.dtype for row in content.rows if row.operation == "layer" and row.is_plain))
 
 
 def why_not(plan: Plan, name: str) -> str:

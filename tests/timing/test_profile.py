@@ -138,6 +138,26 @@ def test_a_noisy_row_weighs_less() -> None:
     assert rows[1].is_noisy and block and block.rate_per_s == pytest.approx(1e11, rel=0.02)
 
 
+VARIANTS = [{"variant": "foreach"}, {"compiled": True}, {"sdpa": "flash"}, {"recompute": True}, {"l2": "flushed"}]
+
+
+@pytest.mark.parametrize("change", VARIANTS)
+def test_a_variant_is_another_shape_and_no_fit_reads_it(change: dict[str, Any]) -> None:
+    plain = made_rows()
+    beside = [one.model_copy(update={"median_s": 9 * one.median_s, **change}) for one in plain]
+    assert not {one.shape for one in plain} & {one.shape for one in beside}
+    assert profiles.efficiencies(made(rows=[*plain, *beside])) == profiles.efficiencies(made(rows=plain))
+
+
+@pytest.mark.parametrize("change", [{"n": 1}, {"throttled": True}])
+def test_the_sum_of_the_parts_is_told_from_shapes_measured_well_or_not_at_all(change: dict[str, Any]) -> None:
+    rows = made_rows()
+    at_128 = [one.model_copy(update=change) if one.tokens == 128 else one for one in rows]
+    assert len(profiles.summarize(at_128).comparisons) == 3 and profiles.summarize(at_128).ratio is not None
+    one_part_each = [one.model_copy(update=change) if one.operation == "attention" else one for one in rows]
+    assert profiles.summarize(one_part_each).ratio is None
+
+
 def test_a_dtype_that_was_not_measured_is_an_error() -> None:
     with pytest.raises(InputError, match="no measurement in bf16"):
         profiles.efficiencies(made(), dtype="bf16")
