@@ -22,6 +22,7 @@ from planner import library
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.plan.file import write_atomically
 from planner.plan.model import Model
+from planner.timing.fabric import Collectives
 
 FORMAT = "trainplan-profile"
 VERSION = 1
@@ -216,6 +217,7 @@ class Profile(_Part):
     rows: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
     summary: Summary = Summary()
+    collectives: Collectives | None = None  # measured with `profile --collectives`, maybe at another time
 
     @property
     def fingerprint(self) -> str:
@@ -268,9 +270,22 @@ def to_text(profile: Profile) -> str:
     """The file's text: format, version and name first, one row a line."""
     data = {"format": FORMAT, "version": VERSION, **profile.model_dump(mode="json", exclude_defaults=True)}
     data |= {"kind": profile.kind, "complete": profile.complete}
-    rows = [json.dumps(row, ensure_ascii=False) for row in data.pop("rows", [])]
-    head = json.dumps(data, indent=1, ensure_ascii=False).removesuffix("\n}")
-    return head + ',\n "rows": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
+    parts = {"rows": _lines(data.pop("rows", []))}
+    if collectives := data.pop("collectives", None):
+        lists = {name: _lines(collectives.pop(name, [])) for name in ("curves", "rows")}
+        parts["collectives"] = _object(collectives, lists).replace("\n", "\n ")
+    return _object(data, parts) + "\n"
+
+
+def _lines(items: list[Any]) -> str:
+    """A JSON list, one item a line."""
+    return "[\n  " + ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in items) + "\n ]"
+
+
+def _object(head: dict[str, Any], parts: dict[str, str]) -> str:
+    """A JSON object of a head and of parts that are text already."""
+    text = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
+    return text + "".join(f',\n "{name}": {part}' for name, part in parts.items()) + "\n}"
 
 
 def save(profile: Profile, path: Path) -> None:
