@@ -21,7 +21,8 @@ from planner.plan.cluster import Accelerator
 from planner.plan.workload import BYTES_OF_PRECISION, Workload, of_model
 from planner.timing import kernels, layer, step
 from planner.timing.device import Device, device
-from planner.timing.profile import Efficiencies, Profile, Row, efficiencies
+from planner.timing.efficiencies import Efficiencies, efficiencies
+from planner.timing.profile import Profile, Row
 from planner.timing.software import Software, software
 
 MODEL_ERROR = 0.03
