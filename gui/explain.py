@@ -8,9 +8,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout
 
-from gui import derivation_text
-from gui.derivation_text import Step
 from gui.widgets import KIND_SIGNS, button, chip, label, row
+from planner.reports import derivation
+from planner.reports.derivation import Step
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
@@ -70,7 +70,7 @@ class ExplainPanel(QFrame):
         self._band.setText(f"80 % band: {figure.band_text}" if figure.band_text else "")
         self._band.setVisible(bool(figure.band_text))
         self.tree.clear()
-        first = derivation_text.root(figure)
+        first = derivation.root(figure)
         item = _item(first)
         self.tree.addTopLevelItem(item)
         item.setExpanded(True)
@@ -110,17 +110,17 @@ class ExplainPanel(QFrame):
         source = node.source if node else (figure.source if figure and line.name == figure.label else "an input")
         shown = expression != (node.name if node else "")
         self._formula.setText(
-            f"{line.name if not is_root or node is None else derivation_text.words(node.name)} = {expression}"
+            f"{line.name if not is_root or node is None else derivation.words(node.name)} = {expression}"
             if expression and shown
             else line.name
         )
-        inputs = derivation_text.inputs_line(node) if node else ""
+        inputs = derivation.inputs_line(node) if node else ""
         self._inputs.setText(f"with {inputs}" if inputs else f"= {line.text}")
         self._source.setText(f"Source: {source}" if source else "")
 
     def _copy(self) -> None:
         if self._figure is not None:
-            QGuiApplication.clipboard().setText(derivation_text.markdown(self._figure))
+            QGuiApplication.clipboard().setText(derivation.markdown(self._figure))
             self.copy.setText("Copied")
 
 

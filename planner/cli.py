@@ -213,7 +213,13 @@ def _add_estimate(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object with plain SI numbers")
     parser.add_argument("--csv", metavar="FILE", help="write the cost report")
     parser.add_argument("--wide", action="store_true", help="the report with one row a scenario")
-    parser.add_argument("--report", metavar="DIR", help="write the cost report, the charts and the plan into a folder")
+    parser.add_argument("--html", metavar="FILE", help="write the report as one self-contained page")
+    parser.add_argument("--pdf", metavar="FILE", help="write the report for paper")
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write the report (HTML, PDF), the cost table, the charts and the plan into a folder",
+    )
     parser.set_defaults(run=_estimate)
 
 
@@ -223,13 +229,25 @@ def _estimate(options: argparse.Namespace) -> int:
     result = estimate(plan_of(options))
     for problem in result.problems:
         print(f"warning: {problem}", file=sys.stderr)
-    if "" in (options.csv, options.report):
-        raise InputError("--csv and --report take the name of a file and of a folder; the one given is blank")
+    if "" in (options.csv, options.html, options.pdf, options.report):
+        raise InputError(
+            "--csv, --html and --pdf take the name of a file, --report of a folder; the one given is blank"
+        )
     if options.csv:
         from planner.reports import csv_report
 
         csv_report.write(result, Path(options.csv), wide=options.wide)
         print(f"wrote {options.csv}", file=sys.stderr)
+    if options.html:
+        from planner.reports import html_report
+
+        html_report.write(result, Path(options.html))
+        print(f"wrote {options.html}", file=sys.stderr)
+    if options.pdf:
+        from planner.reports import pdf_report
+
+        pdf_report.write(result, Path(options.pdf))
+        print(f"wrote {options.pdf}", file=sys.stderr)
     if options.report:
         _report(result, Path(options.report))
     if options.json:
@@ -250,7 +268,7 @@ def print_estimate(result: Estimate) -> None:
 
 
 def _report(result: Estimate, folder: Path) -> None:
-    """The cost report, the plan and the charts in a folder, which is made when it is missing."""
+    """Report, cost table, plan and charts in a folder, which is made when it is missing."""
     from planner.plan.file import save
     from planner.reports import csv_report
 
@@ -260,9 +278,13 @@ def _report(result: Estimate, folder: Path) -> None:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
     csv_report.write(result, folder / "cost-report.csv")
     save(result.plan, folder / "plan.json")
+    from planner.reports import html_report, pdf_report
     from planner.reports.charts import write_charts
 
-    for path in [folder / "cost-report.csv", folder / "plan.json", *write_charts(result, folder)]:
+    html_report.write(result, folder / "report.html")
+    pdf_report.write(result, folder / "report.pdf")
+    names = ("report.html", "report.pdf", "cost-report.csv", "plan.json")
+    for path in [*(folder / name for name in names), *write_charts(result, folder)]:
         print(f"wrote {path}", file=sys.stderr)
 
 

@@ -167,7 +167,8 @@ def test_an_unknown_price_leaves_its_chart_empty_and_the_report_whole(tmp_path: 
     done = trainplan("estimate", "gpt2", *settings, "--report", str(tmp_path / "report"))
     assert done.returncode == 0, done.stderr
     assert {one.name for one in (tmp_path / "report").iterdir()} == {
-        "cost-report.csv", "plan.json", "memory.png", "step-time.png", "cost.png", "size-against-perplexity.png"
+        "report.html", "report.pdf", "cost-report.csv", "plan.json", "memory.png", "step-time.png", "cost.png",
+        "size-against-perplexity.png",
     }  # fmt: skip
 
 

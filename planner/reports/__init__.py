@@ -1,1 +1,1 @@
-"""What leaves the planner: CSV reports (HTML, PDF and launch files have their room here too)."""
+"""What leaves the planner: the cost report as CSV, as one HTML or PDF document, the charts as files."""

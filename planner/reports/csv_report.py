@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from planner.estimate import Estimate
 from planner.plan.file import write_atomically
+from planner.plan.plan import Plan
 from planner.plan.section import unit_of
 
 COLUMNS = ("section", "item", "value", "unit", "low", "high", "kind", "formula", "source")
@@ -51,10 +52,7 @@ def wide_text(estimates: Iterable[Estimate]) -> str:
 
 def rows_of(estimate: Estimate) -> list[dict[str, Any]]:
     """The long report's rows as dicts of `COLUMNS`."""
-    plan = estimate.plan.model_dump(mode="json")
-    rows = [
-        _row("plan", path, value, _unit(estimate.plan, path), "assumed", "", "plan") for path, value in _leaves(plan)
-    ]
+    rows = [_row("plan", path, value, unit, "assumed", "", "plan") for path, value, unit in assumptions(estimate.plan)]
     for figure in estimate.figures.values():
         rows.append(
             _row(figure.section, figure.label, figure.value, figure.unit, figure.kind, figure.formula, figure.source,
@@ -64,6 +62,11 @@ def rows_of(estimate: Estimate) -> list[dict[str, Any]]:
     basis = estimate.machine.device.basis
     rows.append(_row("verdict", "Kernel times", estimate.kernel_source, "", "estimated", "", basis))
     return rows
+
+
+def assumptions(plan: Plan) -> list[tuple[str, Any, str]]:
+    """Every field that the plan fills in: its path, the value in SI, the unit."""
+    return [(path, value, _unit(plan, path)) for path, value in _leaves(plan.model_dump(mode="json"))]
 
 
 def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
-from gui import derivation_text
+from planner.reports import derivation
 
 
 def test_a_click_on_a_card_shows_where_its_number_comes_from(window: object, qtbot: object) -> None:
@@ -19,7 +19,7 @@ def test_a_click_on_a_card_shows_where_its_number_comes_from(window: object, qtb
     assert panel.tree.topLevelItem(0).childCount() == len(figure.node.inputs)
     panel.copy.click()
     copied = QGuiApplication.clipboard().text()
-    assert copied == derivation_text.markdown(figure)
+    assert copied == derivation.markdown(figure)
     assert figure.text in copied
     assert figure.source in copied
     window.escape()
@@ -37,4 +37,4 @@ def test_figures_of_all_sections_can_be_explained_and_copied(window: object) -> 
     for key, figure in list(window.state.estimate.figures.items())[::4]:
         window.explain(key)
         assert window.explain_panel.findChild(QWidget, "explain.value").text() == figure.text
-        assert figure.label in derivation_text.markdown(figure)
+        assert figure.label in derivation.markdown(figure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner import units
@@ -50,7 +50,9 @@ def words(name: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """An input as it is read: a number with separators, or a word."""
+    """An input as it is read: a number with separators, a word, or what a set of constants is called."""
+    if is_dataclass(value):
+        return f"constants of the {type(value).__name__.lower()}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if float(value).is_integer() and abs(value) < 1e15:
