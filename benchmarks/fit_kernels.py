@@ -361,8 +361,8 @@ def fit_links(name: str, rows: pd.DataFrame) -> dict[str, Any]:
     return {"link": collectives.link_kind(accelerator(name).link), "bytes_per_s": link, **found}
 
 
-def head(name: str) -> dict[str, Any]:
-    """What a device's file says of the device."""
+def head(name: str, tables: str = "NVIDIA aiconfigurator @095f58a") -> dict[str, Any]:
+    """What a device's file says of the device; `tables`: the published ones that its own rows are of."""
     unit = accelerator(name)
     return {
         "name": name,
@@ -374,6 +374,8 @@ def head(name: str) -> dict[str, Any]:
         "source": "Written by benchmarks/fit_kernels.py from kernels_open.csv: NVIDIA aiconfigurator @095f58a "
         "(Apache-2.0, 2026-08), SimuMax @4dcaae5, stas00/ml-engineering @744d01e",
         "as_of": date.today().isoformat(),
+        "tables": tables,
+        "tables_as_of": "2026-08",
     }
 
 
@@ -450,7 +452,7 @@ def fit_directions(rows: pd.DataFrame, files: dict[str, dict[str, Any]]) -> dict
 
 def fit_scaled(rows: pd.DataFrame, name: str, like: dict[str, Any]) -> dict[str, Any]:
     """A device with few rows: its efficiency fitted, the other constants those of a like device."""
-    file = head(name)
+    file = head(name, "SimuMax @4dcaae5")
     for kind, model, key in (
         ("matmul", matmul_model, "matmul_efficiency"), ("attention", both_ways_model, "attention_efficiency"),
     ):  # fmt: skip
@@ -531,7 +533,7 @@ def from_sweeps(rows: pd.DataFrame, files: dict[str, dict[str, Any]]) -> dict[st
         constants["matmul_efficiency"] = float(f"{constants['matmul_efficiency'] * float(predicted) / reached:.4g}")
         basis = f"general constants, efficiency from the best of a sweep ({row.tflops} TFLOP/s, {row.source})"
         one = {"constants": constants, "basis": basis, "knowledge": "carried", "band": 0.15}
-        found[row.gpu] = head(row.gpu) | {"matmul": {"bf16": one}}
+        found[row.gpu] = head(row.gpu, "stas00/ml-engineering @744d01e, best of a sweep") | {"matmul": {"bf16": one}}
     return found
 
 

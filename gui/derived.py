@@ -6,6 +6,7 @@ from planner import library, units
 from planner.errors import TrainplanError
 from planner.plan.cluster import Accelerator
 from planner.plan.plan import Plan
+from planner.timing.selection import known_by
 
 Fact = tuple[str, str]
 
@@ -67,6 +68,7 @@ def data_sheet(accelerator: Accelerator) -> list[Fact]:
         ("Memory bandwidth", units.show(accelerator.memory_bandwidth_bytes_per_s, "B/s")),
         ("Scale-up link", link or "none known"),
         ("Power limit", units.show(accelerator.tdp_w, "W") if accelerator.tdp_w else "unknown"),
+        ("Known by", str(known_by(accelerator))),
         ("Source", ", ".join(filter(None, (accelerator.source, accelerator.as_of, accelerator.confidence)))),
     ]
 

@@ -161,10 +161,11 @@ def _is_number(text: str) -> bool:
 def _list(options: argparse.Namespace) -> int:
     from planner import library
 
+    devices = ("accelerator", "dense 16-bit", "memory", "bandwidth", "price", "as of", "known by")
     header, row = {
         "plans": (("plan", "GPUs", "accelerator"), _plan_row),
         "models": (("model", "parameters", "layers", "width", "architecture"), _model_row),
-        "accelerators": (("accelerator", "dense 16-bit", "memory", "bandwidth", "price", "as of"), _device_row),
+        "accelerators": (devices, _device_row),
     }[options.kind]
     rows = []
     for name in library.names(options.kind):
@@ -189,6 +190,7 @@ def _model_row(name: str) -> tuple[str, ...]:
 def _device_row(name: str) -> tuple[str, ...]:
     from planner import library, units
     from planner.plan.shipped import accelerator
+    from planner.timing.selection import known_by
 
     device = accelerator(name)
     peak = device.peak("bf16") or device.peak("fp16") or device.peak("fp32")
@@ -197,6 +199,7 @@ def _device_row(name: str) -> tuple[str, ...]:
         device.name, units.show(peak or float("nan"), "FLOP/s"), units.show(device.memory_bytes, "B"),
         units.show(device.memory_bandwidth_bytes_per_s, "B/s"),
         units.show(price["usd_per_gpu_hour"], "USD/h") if price else "unknown", price["as_of"] if price else "",
+        str(known_by(device)),
     )  # fmt: skip
 
 
@@ -265,6 +268,7 @@ def print_estimate(result: Estimate) -> None:
     rows = [(figure.section, figure.label, figure.text, figure.band_text, figure.kind) for figure in shown]
     print_table(("section", "figure", "value", "80 % band", "kind"), rows)
     print(f"\nkernel times: {result.kernel_source} ({result.machine.device.basis})")
+    print(f"device: {result.provenance}")
 
 
 def _report(result: Estimate, folder: Path) -> None:

@@ -270,6 +270,11 @@ class Estimate:
         return str(self.machine.device.source)
 
     @property
+    def provenance(self) -> str:
+        """How the device is known: one of three kinds (`planner.timing.provenance`), with source and date."""
+        return str(self.machine.device.provenance)
+
+    @property
     def json(self) -> dict[str, Any]:
         """The object that `estimate --json` prints: plain SI numbers, NaN as None."""
         o = self.outcome
@@ -291,6 +296,7 @@ class Estimate:
                 "exploration": float(o.exploration_usd), "storage": float(o.storage_usd), "staff": float(o.staff_usd),
             },
             "kernel_source": self.kernel_source, "kernel_basis": self.machine.device.basis,
+            "device_known_by": self.provenance,
             "profile": self.machine.profile, "verdict": self.verdict,
             "bands": {name: [self.figures[key].low, self.figures[key].high] for name, key in headline.items()},
             "warnings": [str(problem) for problem in self.problems],

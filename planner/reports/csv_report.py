@@ -61,6 +61,7 @@ def rows_of(estimate: Estimate) -> list[dict[str, Any]]:
     rows.append(_row("verdict", "Fits", estimate.fits, "", "estimated", "memory ≤ capacity", estimate.verdict))
     basis = estimate.machine.device.basis
     rows.append(_row("verdict", "Kernel times", estimate.kernel_source, "", "estimated", "", basis))
+    rows.append(_row("verdict", "Device known by", estimate.provenance, "", "estimated", "", basis))
     return rows
 
 

@@ -19,6 +19,8 @@ from planner import library
 from planner.errors import InputError
 from planner.formula import Number
 from planner.plan.cluster import Accelerator
+from planner.timing import provenance
+from planner.timing.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ class Device:
     """measured, interpolated, carried or specification."""
     basis: str
     """What the constants rest on, in a sentence."""
+    provenance: str = ""
+    """How the device is known: one of the three kinds of `planner.timing.provenance`, with source and date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +134,14 @@ def device(accelerator: Accelerator, precision: str) -> Device:
         band=products.band,
         source=products.source,
         basis=products.basis,
+        provenance=str(known_by(accelerator)),
         **constants,
     )
+
+
+def known_by(accelerator: Accelerator) -> Provenance:
+    """How a device is known without a profile of it."""
+    return provenance.shipped(accelerator, files().get(accelerator.name))
 
 
 def gather(devices: Sequence[Device], index: Any) -> Device:
@@ -139,7 +149,7 @@ def gather(devices: Sequence[Device], index: Any) -> Device:
     columns: dict[str, Any] = {}
     for field in fields(Device):
         values = list(dict.fromkeys(getattr(one, field.name) for one in devices))
-        if field.name in ("source", "basis"):
+        if field.name in ("source", "basis", "provenance"):
             columns[field.name] = "; ".join(values)
         else:
             every = [getattr(one, field.name) for one in devices]

@@ -19,7 +19,7 @@ from planner.errors import InputError
 from planner.formula import Number
 from planner.plan.cluster import Accelerator
 from planner.plan.workload import BYTES_OF_PRECISION, Workload, of_model
-from planner.timing import kernels, layer, step
+from planner.timing import kernels, layer, provenance, step
 from planner.timing.device import Device, device
 from planner.timing.efficiencies import Efficiencies, efficiencies
 from planner.timing.profile import Profile, Row
@@ -102,7 +102,9 @@ def fit(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
         f"{profile.device.name} in {precision}, {len(targets)} times at {len(errors)} "
         f"shape{'s' * (len(errors) != 1)} of the layer; one left out is within {band:.0%} (80 %)"
     )
-    return Fit(replace(made, band=band, source="interpolated", basis=told), changes, band, len(targets))
+    known_by = str(provenance.measured(profile.name, profile.created))
+    final = replace(made, band=band, source="interpolated", basis=told, provenance=known_by)
+    return Fit(final, changes, band, len(targets))
 
 
 def carried(fit: Fit, accelerator: Accelerator, precision: str) -> Fit:
@@ -114,6 +116,7 @@ def carried(fit: Fit, accelerator: Accelerator, precision: str) -> Fit:
         fit.device, peak_flops=here.peak_flops, attention_peak_flops=here.attention_peak_flops, band=band,
         bandwidth_bytes_per_s=here.bandwidth_bytes_per_s, multiprocessors=here.multiprocessors, tdp_w=here.tdp_w,
         source="carried", basis=f"carried over to {accelerator.name}'s peaks: {fit.device.basis}",
+        provenance=f"{fit.device.provenance}, on another device",
     )  # fmt: skip
     return replace(fit, device=made, band=band)
 

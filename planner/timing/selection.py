@@ -21,10 +21,12 @@ from planner.plan.cluster import Accelerator
 from planner.plan.file import PlanError
 from planner.plan.plan import Plan
 from planner.plan.workload import workload
-from planner.timing import measured, profile
+from planner.timing import measured, profile, provenance
 from planner.timing.device import device
+from planner.timing.device import known_by as shipped_known_by
 from planner.timing.measured import Fit
 from planner.timing.profile import Profile
+from planner.timing.provenance import Provenance
 
 MEMORY_TOLERANCE = 0.10
 """Drivers report a little less memory than data sheets; the next larger variant has a fifth more."""
@@ -43,7 +45,7 @@ def known(plan: Plan) -> Known:
     """The fit of the profile that the plan names, or of the best of its accelerator; raises `PlanError`."""
     if plan.profile:
         return _named(plan)
-    found, problems = _candidates(plan)
+    found, problems = _profiles_of(plan.cluster.accelerator)
     precision = plan.recipe.precision
     usable = [one for one in found if precision in precisions(one.content)]
     if not usable:
@@ -52,6 +54,15 @@ def known(plan: Plan) -> Known:
         return Known(problems=tuple(problems))
     best = max(usable, key=lambda one: (_is_of_this_layer(one.content, plan), one.content.created))
     return Known(_labelled(best, plan), best.content.name or best.path.stem, tuple(problems))
+
+
+def known_by(accelerator: Accelerator) -> Provenance:
+    """How a device is known at best: by the newest complete profile of it, else by what is shipped."""
+    found, _ = _profiles_of(accelerator)
+    if not found:
+        return shipped_known_by(accelerator)
+    newest = max(found, key=lambda one: one.content.created)
+    return provenance.measured(newest.content.name or newest.path.stem, newest.content.created)
 
 
 def is_same(measured_on: profile.Device, accelerator: Accelerator) -> bool:
@@ -132,13 +143,13 @@ def _named(plan: Plan) -> Known:
     return Known(_labelled(stored, plan), name, tuple(problems))
 
 
-def _candidates(plan: Plan) -> tuple[list[_Stored], list[Problem]]:
-    """Complete profiles of the plan's accelerator; a warning for each file that cannot be read."""
+def _profiles_of(accelerator: Accelerator) -> tuple[list[_Stored], list[Problem]]:
+    """Complete profiles of an accelerator; a warning for each file that cannot be read."""
     found, problems = [], []
     for path in library.paths("measured").values():
         try:
             stamp = _stamp(path)
-            if is_same(_device_in(path, stamp), plan.cluster.accelerator):
+            if is_same(_device_in(path, stamp), accelerator):
                 content = _whole(path, stamp)
                 if content.complete:
                     found.append(_Stored(path, stamp, content))
