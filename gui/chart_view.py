@@ -112,6 +112,7 @@ class ChartView(QWidget):
             self._canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
             self._waiting.hide()
             self._layout.addWidget(self._canvas)
+            self._canvas.show()  # a hidden widget is given no size, and the first picture would be drawn for another
             self._layout.activate()
         return True
 

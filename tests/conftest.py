@@ -25,6 +25,14 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     return folder
 
 
+@pytest.fixture(scope="session")
+def gpt2_profile() -> object:
+    """A real profile: one layer of GPT-2 on two cores of a server's processor."""
+    from planner.timing import profile
+
+    return profile.load(Path(__file__).parent / "data" / "gpt2-cpu.json")
+
+
 @pytest.fixture
 def no_dialogs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dialog would wait for ever: opening one fails the test."""

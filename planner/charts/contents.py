@@ -5,11 +5,14 @@ Each takes the chart's module, so that whoever imports this loads no matplotlib 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate, Figure
     from planner.quality.frontier import Frontier
+    from planner.timing.profile import Profile, Row
+    from planner.timing.profile_comparison import ProfileComparison
 
 
 def memory_breakdown(chart: Any, estimate: Estimate) -> Any:
@@ -47,6 +50,24 @@ def pareto(chart: Any, source: Any) -> Any:
 def predicted_against_published(chart: Any, source: Any) -> Any:
     """Rows of a validation, of one metric."""
     return chart.Data.of_rows(source.rows, source.metric, source.unit)
+
+
+def measured_rates(chart: Any, rows: Sequence[Row]) -> Any:
+    """The rows of a profile, as many as there are yet."""
+    return chart.Data.of_rows(rows)
+
+
+def roofline(chart: Any, profile: Profile) -> Any:
+    """A profile's rows below its ceilings and, of a GPU, its data sheet."""
+    from planner.timing import selection
+
+    sheet = selection.data_sheet(profile.device) if profile.device.kind != "cpu" else None
+    return chart.Data.of_profile(profile, sheet)
+
+
+def profile_comparison(chart: Any, found: ProfileComparison | None) -> Any:
+    """What changed between two profiles, if two are chosen."""
+    return chart.Data.of_comparison(found) if found else chart.Data()
 
 
 def _rows(figures: list[Figure]) -> list[tuple[str, float, str]]:

@@ -227,22 +227,12 @@ def _labels(
 
 
 def _legend(axes: Axes, data: Data, theme: Theme) -> None:
-    """The clusters below the axes, in as many columns as fit."""
-    names = _short(data.clusters)
+    """The clusters below the axes."""
     handles = [
-        Line2D([], [], linestyle="none", marker=shape, color=colour, markersize=5.5)
-        for _, colour, shape in _looks(data, theme)
+        Line2D([], [], linestyle="none", marker=shape, color=colour, markersize=5.5, label=name)
+        for (_, colour, shape), name in zip(_looks(data, theme), _short(data.clusters), strict=True)
     ]
-    figure = axes.figure
-    for columns in (6, 5, 4, 3, 2, 1):
-        legend = figure.legend(
-            handles, names, loc="outside lower left", ncols=columns, frameon=False, labelcolor=theme.text,
-            prop={"family": style.FAMILY, "size": style.SMALL_SIZE}, handlelength=0.9, columnspacing=1.2,
-        )  # fmt: skip
-        left, _, right, _ = style.extent(legend)
-        if columns == 1 or right - left < figure.bbox.width - 12:
-            return
-        legend.remove()
+    style.legend_below(axes.figure, handles, theme, handle_length=0.9)
 
 
 def _short(clusters: Sequence[str]) -> list[str]:

@@ -61,11 +61,14 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
     return found
 
 
-def scale(axis: Any, low: float, high: float, unit: float = 1.0, show: Callable[[float], str] = "{:,g}".format) -> None:
-    """Limits with some air, and round ticks inside them; logarithmic where the ends are far apart.
+def scale(
+    axis: Any, low: float, high: float, unit: float = 1.0, show: Callable[[float], str] = "{:,g}".format, *,
+    is_log: bool | None = None,
+) -> None:  # fmt: skip
+    """Limits with some air, and round ticks inside them; logarithmic where the ends are far apart, or as `is_log` says.
 
     unit: what one of the axis' unit is in the data's (86,400 for days of seconds); `show` writes a number of it."""
-    log = low > 0 and high / low >= _WIDE
+    log = low > 0 and high / low >= _WIDE if is_log is None else is_log
     air = (high / low) ** 0.06 if log else (high - low or abs(high) or 1.0) * 0.08
     left, right = (low / air, high * air) if log else (low - air, high + air)
     axes, horizontal = axis.axes, axis is axis.axes.xaxis

@@ -295,17 +295,8 @@ def _size_in(name: str) -> str:
 
 def _legend(axes: Axes, theme: Theme) -> None:
     """Below the axes, in two columns where the figure is wide enough."""
-    handles, names = axes.get_legend_handles_labels()
-    figure = axes.figure
-    for columns in (2, 1) if len(names) > 2 else (1,):
-        legend = figure.legend(
-            handles, names, loc="outside lower left", ncols=columns, frameon=False, labelcolor=theme.text,
-            prop={"family": style.FAMILY, "size": style.SMALL_SIZE}, handlelength=1.6, columnspacing=1.6,
-        )  # fmt: skip
-        left, _, right, _ = style.extent(legend)
-        if columns == 1 or right - left < figure.bbox.width:
-            return
-        legend.remove()
+    handles, _ = axes.get_legend_handles_labels()
+    style.legend_below(axes.figure, handles, theme, most_columns=2 if len(handles) > 2 else 1)
 
 
 def _subtitle(data: Data) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
@@ -69,9 +71,19 @@ def _luminance(colour: str) -> float:
 
 def start(figure: Figure, theme: Theme) -> Axes:
     """Clear the figure and give its one axes, in the theme."""
+    clear(figure, theme)
+    return add_axes(figure, theme)
+
+
+def clear(figure: Figure, theme: Theme) -> None:
+    """Nothing left of the last time, and the theme's ground."""
     figure.clear()
     figure.set_facecolor(theme.background)
-    axes = figure.add_subplot()
+
+
+def add_axes(figure: Figure, theme: Theme, place: SubplotSpec | None = None) -> Axes:
+    """Axes in the theme: the figure's only ones, or those of one place of a grid."""
+    axes = figure.add_subplot(*([place] if place is not None else []))
     axes.set_facecolor(theme.background)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
@@ -131,6 +143,26 @@ def lay_out(figure: Figure, top: float = 1.0) -> None:
     figure.set_layout_engine(engine)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+
+
+def legend_below(
+    figure: Figure | SubFigure,
+    handles: Sequence[Artist],
+    theme: Theme,
+    *,
+    most_columns: int = 6,
+    handle_length: float = 1.6,
+) -> None:
+    """A legend below the axes, in as many columns as fit. The handles carry their labels."""
+    for columns in range(min(most_columns, len(handles)), 0, -1):
+        legend = figure.legend(
+            handles=handles, loc="outside lower left", ncols=columns, frameon=False, labelcolor=theme.text,
+            prop={"family": FAMILY, "size": SMALL_SIZE}, handlelength=handle_length, columnspacing=1.2,
+        )  # fmt: skip
+        left, _, right, _ = extent(legend)
+        if columns == 1 or right - left < figure.bbox.width - 12:
+            return
+        legend.remove()
 
 
 def message(figure: Figure, theme: Theme, title: str, words: str) -> None:

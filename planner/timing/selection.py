@@ -163,7 +163,7 @@ def _labelled(stored: _Stored, plan: Plan) -> Fit:
     """The fit with what it knows of the plan's layer shape; of another device's profile, carried over."""
     accelerator, precision = plan.cluster.accelerator, plan.recipe.precision
     if not is_same(stored.content.device, accelerator):
-        own = _accelerator_of(stored.content.device)
+        own = data_sheet(stored.content.device)
         if own is None or own.peak(precision) is None:
             _refuse(
                 f"{stored.content.device.name} is not among the accelerators, so its efficiencies cannot be carried "
@@ -216,8 +216,8 @@ def _stamp(path: Path) -> tuple[int, int]:
     return state.st_mtime_ns, state.st_size
 
 
-def _accelerator_of(measured_on: profile.Device) -> Accelerator | None:
-    """The data sheet of a device that was measured, among those that are known."""
+def data_sheet(measured_on: profile.Device) -> Accelerator | None:
+    """The data sheet of a device that was measured, among those that are known; a processor's is the made-up `CPU`."""
     every = (Accelerator.model_validate(library.read_json(path)) for path in library.paths("accelerators").values())
     return next((one for one in every if is_same(measured_on, one)), None)
 
