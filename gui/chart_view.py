@@ -1,4 +1,7 @@
-"""Hosts a chart: a bare matplotlib figure on a Qt canvas. matplotlib is loaded when the first chart is to be seen."""
+"""Hosts a chart: a bare matplotlib figure on a Qt canvas. matplotlib is loaded when the first chart is to be seen.
+
+A chart module with `points(data)` and `readout(data, index)` tells of the point under the pointer.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
+from gui.hover import Hover
 from gui.tables import tsv
 from gui.theme import switch, theme
 from gui.widgets import label
@@ -37,6 +41,7 @@ class ChartView(QWidget):
         self._canvas: Any = None
         self._chart: Any = None
         self._style: Any = None
+        self._hover: Any = None
         self._drawn: tuple[Any, ...] = ()
         self.description: Callable[[], str] = str
         self.setObjectName(f"chart.{chart}")
@@ -73,6 +78,11 @@ class ChartView(QWidget):
         if self._canvas is not None:
             self._settle.start()
 
+    def event(self, event: QEvent) -> bool:
+        """The chart's sentence is told beside its points only: the point under the pointer tells of itself."""
+        is_tip = event.type() == QEvent.Type.ToolTip
+        return True if is_tip and self._hover is not None and self._hover.index is not None else super().event(event)
+
     def draw_now(self) -> None:
         """Draw at once."""
         if self._source is None or not self._has_canvas():
@@ -87,6 +97,7 @@ class ChartView(QWidget):
             return
         self._data = getattr(contents, self._chart_name)(self._chart, self._source)
         self._chart.draw(self._canvas.figure, self._data, self._style.THEMES[theme().name])
+        self._hover.follow(self._chart, self._data)
         self._drawn = drawn
         words = self._chart.describe(self._data)
         self.setAccessibleDescription(words)
@@ -110,6 +121,7 @@ class ChartView(QWidget):
             self._canvas = FigureCanvasQTAgg(Figure())
             self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             self._canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+            self._hover = Hover(self._canvas)
             self._waiting.hide()
             self._layout.addWidget(self._canvas)
             self._canvas.show()  # a hidden widget is given no size, and the first picture would be drawn for another

@@ -15,6 +15,8 @@ from planner.charts.style import Theme
 
 REACH_PX = 14.0
 """How far from a point the pointer may be and still mean it."""
+_LEAD_PX = 8.0
+"""So much nearer than it is counts a mark that lies on a line."""
 _WIDE = 5.0
 """Ratio of largest to smallest from which an axis is logarithmic."""
 SMALL_PX = 250.0
@@ -38,16 +40,30 @@ def _is_inside(axes: Axes, at: tuple[float, float]) -> bool:
     return left <= at[0] <= right and bottom <= at[1] <= top
 
 
-def nearest(axes: Axes, points: Sequence[tuple[float, float]], x_px: float, y_px: float) -> int | None:
-    """The point nearest to a place on the figure, in pixels; None where none is within reach."""
+def nearest(
+    axes: Axes, points: Sequence[tuple[float, float]], x_px: float, y_px: float, *, leading: int = 0, along: str = ""
+) -> int | None:
+    """The point nearest to a place on the figure, in pixels; None where none is within reach.
+
+    leading: so many of the first points are marks that lie on a line made of the others, and win where both are near.
+    along: `y` for charts of rows, where any place of a row means it (`x`: of columns).
+    """
     if not points:
         return None
     with np.errstate(all="ignore"):
         places = axes.transData.transform(np.asarray(points, dtype=float))
-    apart = np.hypot(places[:, 0] - x_px, places[:, 1] - y_px)
+    scale = axes.figure.dpi / 100
+    apart = _apart(places, x_px, y_px, along)
     apart = np.where(np.isfinite(apart), apart, math.inf)
+    apart[:leading] = np.where(apart[:leading] <= REACH_PX * scale, apart[:leading] - _LEAD_PX * scale, math.inf)
     index = int(np.argmin(apart))
-    return index if apart[index] <= REACH_PX * axes.figure.dpi / 100 else None
+    return index if apart[index] <= (math.inf if along else REACH_PX * scale) else None
+
+
+def _apart(places: Any, x_px: float, y_px: float, along: str) -> Any:
+    if along:
+        return np.abs(places[:, 1] - y_px if along == "y" else places[:, 0] - x_px)
+    return np.hypot(places[:, 0] - x_px, places[:, 1] - y_px)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:

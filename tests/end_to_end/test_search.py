@@ -62,7 +62,7 @@ def test_the_first_visit_searches_and_a_layout_is_used_and_taken_back(
 def test_table_and_chart_choose_the_same_layout_and_rows_copy(page: object, qtbot: object) -> None:
     page.chart.draw_now()
     page.table.choose(3)
-    axes = page.chart._axes()
+    axes = page.chart._canvas.figure.axes[0]
     rings = [line for line in axes.lines if line.get_gid() == "chosen"]
     row = page._rows[3]
     assert [tuple(line.get_xydata()[0]) for line in rings] == [(row["train_time_s"], row["memory_bytes"])]
