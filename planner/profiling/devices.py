@@ -6,8 +6,10 @@ import contextlib
 import math
 import os
 import platform
+import statistics
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ DISTURBING_LOAD = 0.1
 """Share of all cores in other programs' hands above which a CPU's row is marked as disturbed."""
 SHORTEST_LOAD_S = 0.2
 """Over less time the kernel's ticks of 10 ms say nothing about load."""
+REFERENCE_SIZE = 512
+"""Side of the square fp32 product between two runs on a CPU: about two milliseconds on two cores."""
 _REASONS_OF_THROTTLING = {
     0x4: "power cap", 0x8: "hardware slowdown", 0x20: "thermal (software)", 0x40: "thermal (hardware)",
     0x80: "power brake",
@@ -120,15 +124,18 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class Sensor:
-    """The device's state: of a GPU clocks, power and temperature through NVML, of a CPU how busy others keep it.
+    """The device's state: of a GPU clocks, power and temperature through NVML, of a CPU how busy others keep it and
+    how long one same small product takes between the runs.
 
-    Where something cannot be read (no NVML, no /proc) it is None.
+    A virtual machine's cores slow down by half and more when its neighbours are busy, which no counter inside tells;
+    the product does. Where something cannot be read (no NVML, no /proc) it is None.
     """
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._nvml: Any = None
         self._start: tuple[float, float] | None = None
+        self._references_s: list[float] = []
         self.driver = ""
         with contextlib.suppress(Exception):  # no driver, no library, no permission: all mean "cannot be read"
             if kind == "cuda":
@@ -146,6 +153,7 @@ class Sensor:
 
     def start(self) -> None:
         """A row begins: what others take of the CPU is counted from here."""
+        self._references_s = []
         self._start = (time.perf_counter(), _work_of_others_s()) if self._kind == "cpu" else None
 
     def read(self) -> Condition:
@@ -154,7 +162,11 @@ class Sensor:
             elapsed_s = time.perf_counter() - self._start[0]
             load = (_work_of_others_s() - self._start[1]) / elapsed_s / (os.cpu_count() or 1)
             is_known = elapsed_s >= SHORTEST_LOAD_S and math.isfinite(load)
-            return Condition(other_load=max(0.0, round(load, 3)) if is_known else None)
+            self._references_s.append(_reference_s())
+            return Condition(
+                other_load=max(0.0, round(load, 3)) if is_known else None,
+                reference_s=float(f"{statistics.median(self._references_s):.4g}"),
+            )
         if self._nvml is None:
             return Condition()
         nvml, handle = self._nvml, self._handle
@@ -180,6 +192,19 @@ class Sensor:
             return float(function(*arguments)) * scale
         except self._nvml.NVMLError:
             return None
+
+
+@cache
+def _reference_operands() -> tuple[Any, Any, Any]:
+    left, right = (torch.randn(REFERENCE_SIZE, REFERENCE_SIZE) for _ in range(2))
+    return left, right, torch.empty_like(left)
+
+
+def _reference_s() -> float:
+    left, right, product = _reference_operands()
+    start = time.perf_counter()
+    torch.mm(left, right, out=product)
+    return time.perf_counter() - start
 
 
 def _work_of_others_s() -> float:

@@ -75,6 +75,7 @@ class Condition(_Part):
     temperature_c: float | None = None
     throttle_reasons: tuple[str, ...] = ()
     other_load: float | None = None  # share of all CPU cores that other programs took meanwhile
+    reference_s: float | None = None  # median time of one same small product between the runs: how fast a CPU then was
 
 
 class Row(_Part):
