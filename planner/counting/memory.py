@@ -241,7 +241,7 @@ def total_bytes(
 def count(w: Workload, parameters: Parameters, software: Allocation = MODERN, device_bytes: Number = np.inf) -> Memory:
     """Memory of a workload's fullest stage. `device_bytes`: the GPU's, which bounds the allocator's reserve."""
     saved = layer_saved_bytes(w, software)
-    first, last = (_stage(w, parameters, software, device_bytes, saved, is_first=end) for end in (True, False))
+    first, last = (_end(w, parameters, software, device_bytes, saved, is_first=end) for end in (True, False))
     last_is_fuller = (w.pp == 1) | (last.total > first.total)
     parts = {name: np.where(last_is_fuller, getattr(last, name), getattr(first, name))[()] for name in PARTS}
     return Memory(**parts, total=total_bytes(**parts))
@@ -251,14 +251,27 @@ def first_stage(
     w: Workload, parameters: Parameters, software: Allocation = MODERN, device_bytes: Number = np.inf
 ) -> Memory:
     """Memory of the stage with the embedding: the one whose rank writes the log in most software."""
-    return _stage(w, parameters, software, device_bytes, layer_saved_bytes(w, software), is_first=True)
+    return _end(w, parameters, software, device_bytes, layer_saved_bytes(w, software), is_first=True)
 
 
 def last_stage(
     w: Workload, parameters: Parameters, software: Allocation = MODERN, device_bytes: Number = np.inf
 ) -> Memory:
     """Memory of the stage with head and loss."""
-    return _stage(w, parameters, software, device_bytes, layer_saved_bytes(w, software), is_first=False)
+    return _end(w, parameters, software, device_bytes, layer_saved_bytes(w, software), is_first=False)
+
+
+def stage(
+    w: Workload, parameters: Parameters, index: int, software: Allocation = MODERN, device_bytes: Number = np.inf
+) -> Memory:
+    """Memory of any stage of one plan's pipeline, counted from 0. Those between the ends hold neither embedding nor
+    head, and never more than the first."""
+    if index == 0:
+        return first_stage(w, parameters, software, device_bytes)
+    if index == w.pp - 1:
+        return last_stage(w, parameters, software, device_bytes)
+    here = _Place(embeds=0.0, heads=0.0, after=w.pp - 1 - index, layers=_layers(w, parameters, software, index))
+    return _stage(w, parameters, software, device_bytes, layer_saved_bytes(w, software), here)
 
 
 def as_printed(
@@ -310,7 +323,18 @@ def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Numbe
     return whole, scores, w.activation_bytes * tokens * w.hidden / stream_shards
 
 
-def _stage(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What tells one stage from another. `embeds`, `heads`: 1 where it holds the embedding or the head; `after`: stages
+    behind it."""
+
+    embeds: Number
+    heads: Number
+    after: Number
+    layers: Number
+
+
+def _end(
     w: Workload,
     parameters: Parameters,
     software: Allocation,
@@ -320,13 +344,28 @@ def _stage(
     is_first: bool,
 ) -> Memory:
     """The first or the last stage (with one stage: both ends on each)."""
-    blocks = w.blocks
+    only = (w.pp == 1) * 1.0
+    index = 0.0 if is_first else w.pp - 1
+    here = _Place(
+        embeds=1.0 if is_first else only, heads=only if is_first else 1.0, after=w.pp - 1 - index,
+        layers=_layers(w, parameters, software, index),
+    )  # fmt: skip
+    return _stage(w, parameters, software, device_bytes, saved, here)
+
+
+def _stage(
+    w: Workload,
+    parameters: Parameters,
+    software: Allocation,
+    device_bytes: Number,
+    saved: tuple[Number, Number, Number],
+    here: _Place,
+) -> Memory:
+    blocks, layers = w.blocks, here.layers
     dense_layer = (parameters.total - parameters.embedding - parameters.head - parameters.experts) / blocks
     expert_layer = parameters.experts / blocks
-    only = (w.pp == 1) * 1.0
     head = np.where(w.has_head * w.tied * (w.pp > 1) > 0, parameters.embedding, parameters.head)
-    ends = parameters.embedding + only * head if is_first else head + only * parameters.embedding
-    layers = _layers(w, parameters, blocks, software, is_first=is_first)
+    ends = here.embeds * parameters.embedding + here.heads * head
     dense = stage_parameters(layers, dense_layer, ends, w.tp)
     expert_tp = np.where(w.ep > w.dp * w.cp, 1.0, w.tp)
     experts = stage_parameters(layers, expert_layer, 0.0, expert_tp * w.ep)
@@ -337,8 +376,8 @@ def _stage(
     gathered = (w.zero_stage >= 3) * gathered_bytes(
         w.weight_bytes, w.gradient_bytes, 2 * one_layer + ends / w.tp, dense + experts, w.pp
     )
-    activations = _activations(w, layers, w.pp - 1 if is_first else 0.0, saved, software)
-    holds_head = (only if is_first else 1.0) * w.has_head
+    activations = _activations(w, layers, here.after, saved, software)
+    holds_head = here.heads * w.has_head
     tokens = w.rank_tokens
     logits = holds_head * tokens * w.vocabulary / w.tp * software.logit_bytes
     head_here = holds_head * w.vocabulary * w.hidden / w.tp
@@ -365,16 +404,14 @@ def _stage(
     return Memory(**parts, total=total_bytes(**parts))
 
 
-def _layers(w: Workload, parameters: Parameters, blocks: Number, software: Allocation, *, is_first: bool) -> Number:
-    """Layers of the first or last stage: even, rounded up, or dealt by cost with the head's."""
+def _layers(w: Workload, parameters: Parameters, software: Allocation, index: Number) -> Number:
+    """Layers of a stage: even, rounded up, or dealt by cost with the head's."""
+    blocks = w.blocks
     even = np.ceil(blocks / w.pp)
     cost = (parameters.attention + parameters.feed_forward + parameters.experts) / blocks
     head = w.vocabulary * w.hidden * w.has_head
-    if is_first:
-        dealt = layers_by_cost(blocks, cost, head, w.pp, 1.0)
-    else:
-        before = layers_by_cost(blocks, cost, head, w.pp, w.pp - 1)
-        dealt = blocks - np.where(w.pp > 1, before, 0.0)
+    before, until = (layers_by_cost(blocks, cost, head, w.pp, stages) for stages in (index, index + 1))
+    dealt = np.where(index + 1 < w.pp, until, blocks) - np.where(index > 0, before, 0.0)
     return np.where(software.balances_head > 0, dealt, even)[()]
 
 

@@ -24,6 +24,31 @@ BACKWARD_LAUNCHES = 1.5
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """Seconds of one layer in one direction, one micro-batch, one rank: the kernels, and what shows of the waits for
+    others or for the host. What backward computes again, with its collectives, is part of backward."""
+
+    kernels: Number
+    recompute: Number
+    tensor: Number
+    context: Number
+    experts: Number
+    gather: Number
+    offload: Number
+    launch: Number
+
+    @property
+    def waits(self) -> Number:
+        """Collectives, the way to the host's memory, and the host."""
+        return self.tensor + self.context + self.experts + self.gather + self.offload + self.launch
+
+    @property
+    def total(self) -> Number:
+        """All of it."""
+        return self.kernels + self.recompute + self.waits
+
+
+@dataclass(frozen=True, slots=True)
 class LayerTime:
     """Seconds of one layer, one micro-batch, one rank; `forward` and `backward` leave the collectives out."""
 
@@ -131,8 +156,8 @@ def attention(w: Workload, device: Device, software: Software, direction: str) -
     return time * blocks * software.attention_slowdown
 
 
-def count(w: Workload, device: Device, network: Network, software: Software) -> LayerTime:
-    """One layer's time."""
+def passes(w: Workload, device: Device, network: Network, software: Software) -> tuple[Pass, Pass]:
+    """One layer forward, and backward with what it recomputes."""
     ffn = np.where(w.experts > 0, w.expert_ffn * (w.experts_per_token + w.shared_experts), w.ffn)[()]
     moved = streamed_bytes(
         w.rank_tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, ffn, w.ffn_matrices, w.tp, w.stream_shards,
@@ -147,15 +172,29 @@ def count(w: Workload, device: Device, network: Network, software: Software) -> 
     full = w.recompute_full * w.recompute_share
     recompute = full * forward + w.recompute_share * w.recompute_selective * (1 - w.flash) * core_forward
     tensor_forward, tensor_backward = _tensor(w, network, software)
+    context_forward, context_backward = _context(w, network, core_forward)
+    gather_forward, gather_backward = _gather(w, network, software, forward, backward)
+    offload_forward, offload_backward = _offload(w, network, forward, backward)
     experts = _experts(w, network, software)
     host = software.host_s_per_layer + _collectives_each_way(w) * software.host_s_per_collective
-    launch = (1 + full) * waits_for_host(host, forward + tensor_forward + experts) + waits_for_host(
-        BACKWARD_LAUNCHES * host, backward + tensor_backward + experts
-    )
+    launch = waits_for_host(host, forward + tensor_forward + experts)
+    launch_backward = waits_for_host(BACKWARD_LAUNCHES * host, backward + tensor_backward + experts)
+    return (
+        Pass(forward, 0.0, tensor_forward, context_forward, experts, gather_forward, offload_forward, launch),
+        Pass(
+            backward, recompute, full * tensor_forward + tensor_backward, context_backward, (1 + full) * experts,
+            gather_backward, offload_backward, full * launch + launch_backward,
+        ),
+    )  # fmt: skip
+
+
+def count(w: Workload, device: Device, network: Network, software: Software) -> LayerTime:
+    """One layer's time by part, both directions together."""
+    there, back = passes(w, device, network, software)
     return LayerTime(
-        forward, backward, recompute, (1 + full) * tensor_forward + tensor_backward, _context(w, network, core_forward),
-        (2 + full) * experts, _gather(w, network, software, forward, backward),
-        _offload(w, network, forward, backward), launch,
+        forward=there.kernels, backward=back.kernels, recompute=back.recompute, tensor=there.tensor + back.tensor,
+        context=there.context + back.context, experts=there.experts + back.experts, gather=there.gather + back.gather,
+        offload=there.offload + back.offload, launch=there.launch + back.launch,
     )  # fmt: skip
 
 
@@ -183,13 +222,13 @@ def _tensor(w: Workload, network: Network, software: Software) -> tuple[Number, 
     return one_way, one_way + 2 * shows * w.sequence_parallel * gather
 
 
-def _context(w: Workload, network: Network, core_forward: Number) -> Number:
-    """Keys and values of all ranks, once forward and twice backward: passed around a ring behind the attention cores,
-    or gathered before them, where nothing hides it (Llama 3, arXiv 2407.21783, §3.3.2)."""
+def _context(w: Workload, network: Network, core_forward: Number) -> tuple[Number, Number]:
+    """(forward, backward): keys and values of all ranks, once forward and twice backward: passed around a ring behind
+    the attention cores, or gathered before them, where nothing hides it (Llama 3, arXiv 2407.21783, §3.3.2)."""
     keys_values = 2 * w.micro_batch * w.sequence * np.maximum(1.0, w.kv_heads / w.tp) * w.head_dim * w.activation_bytes
     ring = collectives.all_gather_s(network, keys_values, w.cp, ranks_per_node(w, w.cp, w.tp))
-    hidden = exposed(ring, 1.0, core_forward) + exposed(2 * ring, 1.0, 2 * core_forward)
-    return np.where(w.context_gather > 0, 3 * ring, hidden)[()]
+    hides = np.where(w.context_gather > 0, 0.0, 1.0)[()]
+    return exposed(ring, hides, core_forward), exposed(2 * ring, hides, 2 * core_forward)
 
 
 def busiest_expert(w: Workload, software: Software) -> Number:
@@ -197,15 +236,17 @@ def busiest_expert(w: Workload, software: Software) -> Number:
     return np.where(w.expert_capacity > 0, w.expert_capacity, software.expert_imbalance)[()]
 
 
-def _offload(w: Workload, network: Network, forward: Number, backward: Number) -> Number:
+def _offload(w: Workload, network: Network, forward: Number, backward: Number) -> tuple[Number, Number]:
     """Saved activations sent to the host behind forward and fetched behind backward, as far as they show."""
     if not np.any(w.activation_offload):
-        return 0.0
+        return 0.0, 0.0
     whole, scores, stream = layer_saved_bytes(w)
     kept = whole - w.recompute_selective * scores
     full = w.recompute_full * w.recompute_share
     transfer = (kept * (1 - full) + stream * full) / network.host_bytes_per_s
-    return w.activation_offload * (exposed(transfer, 1.0, forward) + exposed(transfer, 1.0, backward))
+    return (
+        w.activation_offload * exposed(transfer, 1.0, forward), w.activation_offload * exposed(transfer, 1.0, backward)
+    )  # fmt: skip
 
 
 def _experts(w: Workload, network: Network, software: Software) -> Number:
@@ -216,7 +257,9 @@ def _experts(w: Workload, network: Network, software: Software) -> Number:
     return 2 * once * w.mixture_share * (1 - software.expert_overlap)
 
 
-def _gather(w: Workload, network: Network, software: Software, forward: Number, backward: Number) -> Number:
+def _gather(
+    w: Workload, network: Network, software: Software, forward: Number, backward: Number
+) -> tuple[Number, Number]:
     """ZeRO-3: weights all-gathered for forward and again for backward, gradients reduce-scattered, each hidden behind
     a neighbouring layer's compute."""
     layer = attention_parameters(w.hidden, w.heads, w.kv_heads, w.head_dim) + np.where(
@@ -229,4 +272,5 @@ def _gather(w: Workload, network: Network, software: Software, forward: Number, 
     gradients = collectives.reduce_scatter_s(network, layer / w.tp * w.weight_bytes, w.zero_group, inside)
     weights, gradients = weights / software.gather_efficiency, gradients / software.gather_efficiency
     again = exposed(weights + gradients, software.gather_overlap, backward + w.recompute_full * forward)
-    return (w.zero_stage >= 3) * (exposed(weights, software.gather_overlap, forward) + again)
+    shards = w.zero_stage >= 3
+    return shards * exposed(weights, software.gather_overlap, forward), shards * again

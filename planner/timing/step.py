@@ -112,7 +112,7 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     }
     parts["sharding"] = over_the_step(layer.gather, passes)
     parts["head"] = head_shows * m
-    parts["pipeline"] = _pipeline(w, network, software) * m
+    parts["pipeline"] = messages_s(w, network, software) * m
     parts["bubble"] = bubble_s(blocks * each + head, slowest, w.virtual_stages) * np.where(w.pp > 1, 1.0, 0.0)
     parts["gradients"] = _gradients(w, parameters, network, software, layer, stage_layers)
     parts["optimizer"] = optimizer_s(w, parameters, device) * (1 - w.optimizer_offload)
@@ -147,8 +147,9 @@ def head_s(w: Workload, device: Device, software: Software) -> Number:
     return w.has_head * time * software.matmul_slowdown + passes
 
 
-def _pipeline(w: Workload, network: Network, software: Software) -> Number:
-    """A stage receives and sends once forward and once backward for each micro-batch and chunk."""
+def messages_s(w: Workload, network: Network, software: Software) -> Number:
+    """Messages of one stage for one micro-batch: it exchanges with its neighbours after each chunk, once forward and
+    once backward."""
     buffer = w.rank_tokens * w.hidden * w.activation_bytes
     buffer = buffer / w.stream_shards
     crosses = w.tp * w.cp * w.dp >= w.gpus_per_node
