@@ -1,10 +1,11 @@
-"""The Results page: the verdict in cards, and memory, time and money each as a tree table beside its chart."""
+"""The Results page: the verdict in cards; memory, time and money each as a tree table beside its chart; the schedule
+of a step and the memory over it as pictures."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from gui.cards import CardGrid, MetricCard
 from gui.chart_view import ChartView
@@ -26,6 +27,11 @@ TABS = {
     "time": ("&Time of a step", "time_parts", "time.step", "step_time_breakdown"),
     "money": ("Mone&y", "money_parts", "money.total", "cost_breakdown"),
 }
+PICTURES = {
+    "schedule": ("Sc&hedule", "What every pipeline stage does in a step"),
+    "memory_timeline": ("Memory o&ver the step", "What every pipeline stage holds in memory over a step"),
+}
+"""Charts that fill a tab by themselves."""
 
 
 class ResultsPage(Page):
@@ -51,6 +57,8 @@ class ResultsPage(Page):
         self.tabs.tabBar().setDrawBase(False)
         for name in TABS:
             self.tabs.addTab(self._make_tab(name), TABS[name][0])
+        for name, (title, what) in PICTURES.items():
+            self.tabs.addTab(column(self._make_picture(name, what), margins=(0, 10, 0, 0)), title)
         hint = label("Click a number, or press F1 on it, to see how it was computed.", "muted", size=0.92, wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -72,8 +80,8 @@ class ResultsPage(Page):
             card.show_figure(estimate.figures.get(key), is_stale=state.is_stale, **_special(key, state))
         for name, (_, parts, total, _) in TABS.items():
             self._trees[name].show_figures(list(getattr(estimate, parts)), estimate.figures.get(total))
-            if name in self._charts:
-                self._charts[name].show_data(estimate)
+        for chart in self._charts.values():
+            chart.show_data(estimate)
 
     @classmethod
     def sign(cls, state: State) -> Sign:
@@ -83,24 +91,26 @@ class ResultsPage(Page):
         return Sign("✓", "good", "fits") if state.estimate.fits else Sign("✕", "bad", "does not fit in memory")
 
     def _make_tab(self, name: str) -> QWidget:
-        _, _, _, chart = TABS[name]
         tree = FigureTree(f"results.{name}.table", f"{name.capitalize()} by part")
         tree.opened.connect(self.explain)
         self._trees[name] = tree
         split = _Beside()
         split.addWidget(tree)
-        if chart:
-            view = ChartView(chart, f"Chart of {name} by part")
-            view.failed.connect(self.failed)
-            view.saved.connect(self.done)
-            view.description = self.plan_text
-            self._charts[name] = view
-            picture = Card()
-            picture.body.setContentsMargins(6, 6, 6, 6)
-            picture.body.addWidget(view, 1)
-            split.addWidget(picture)
-            split.setSizes([560, 480])
+        split.addWidget(self._make_picture(TABS[name][3], f"Chart of {name} by part"))
+        split.setSizes([560, 480])
         return column(split, margins=(0, 10, 0, 0))
+
+    def _make_picture(self, chart: str, title: str) -> Card:
+        view = ChartView(chart, title)
+        view.failed.connect(self.failed)
+        view.saved.connect(self.done)
+        view.description = self.plan_text
+        view.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # as high as the page has room
+        self._charts[chart] = view
+        picture = Card()
+        picture.body.setContentsMargins(6, 6, 6, 6)
+        picture.body.addWidget(view, 1)
+        return picture
 
 
 def _special(key: str, state: State) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planner.estimate import Estimate, Figure
     from planner.quality.frontier import Frontier
+    from planner.schedule.step import Schedule
     from planner.timing.profile import Profile, Row
     from planner.timing.profile_comparison import ProfileComparison
 
@@ -68,6 +69,31 @@ def roofline(chart: Any, profile: Profile) -> Any:
 def profile_comparison(chart: Any, found: ProfileComparison | None) -> Any:
     """What changed between two profiles, if two are chosen."""
     return chart.Data.of_comparison(found) if found else chart.Data()
+
+
+def schedule(chart: Any, estimate: Estimate) -> Any:
+    """What every pipeline stage does in a step."""
+    simulated = _simulated(estimate)
+    return chart.Data(why=simulated) if isinstance(simulated, str) else chart.Data.of(simulated)
+
+
+def memory_timeline(chart: Any, estimate: Estimate) -> Any:
+    """What every pipeline stage holds in memory over a step."""
+    from planner.schedule.memory import timelines
+
+    simulated = _simulated(estimate)
+    if isinstance(simulated, str):
+        return chart.Data(why=simulated)
+    return chart.Data.of(timelines(estimate, simulated), estimate.plan.cluster.accelerator.memory_bytes)
+
+
+def _simulated(estimate: Estimate) -> Schedule | str:
+    """The step's schedule, or why there is none."""
+    from planner.schedule.step import MOST_BLOCKS, blocks_of
+    from planner.schedule.step import schedule as simulate
+
+    count = blocks_of(estimate)
+    return simulate(estimate) if count <= MOST_BLOCKS else f"A step has {count:,} blocks of work, too many to draw."
 
 
 def _rows(figures: list[Figure]) -> list[tuple[str, float, str]]:
