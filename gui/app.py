@@ -8,15 +8,16 @@ import sys
 import time
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QPoint, Qt, QTimer
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
 import planner
 from gui.chart_view import ChartView
+from gui.plan_files import DEFAULT_PLAN
 from gui.settings import Settings
 from gui.theme import switch
-from gui.window import DEFAULT_PLAN, Window
+from gui.window import Window
 from planner.errors import InputError
 from planner.plan import file
 
@@ -27,13 +28,25 @@ def run(argv: list[str]) -> int:
     """Open the window (on the plan file named in `argv`, if any) and stay until it is closed."""
     app = make_application(argv)
     switch().apply(Settings().theme)
-    window = Window()
-    app.installEventFilter(_FirstPaint(window))
-    window.show()
+    window = open_window()
     if len(argv) > 1:
-        window.open(Path(argv[1]))
+        window.files.open(Path(argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return int(app.exec())
+
+
+def open_window() -> Window:
+    """A window on the default plan, beside those that are open; it is let go of when it is closed."""
+    window = Window()
+    window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    window.another.connect(lambda: _beside(window, open_window()))
+    QApplication.instance().installEventFilter(_FirstPaint(window))
+    window.show()
+    return window
+
+
+def _beside(old: Window, new: Window) -> None:
+    new.move(old.pos() + QPoint(28, 28))
 
 
 def make_application(argv: list[str]) -> QApplication:

@@ -71,6 +71,10 @@ class Document(QObject):
         plan = file.with_settings(self.plan, list(changes.items()))
         for path in changes:
             self.invalid.pop(path, None)
+        self.change(plan, label)
+
+    def change(self, plan: Plan, label: str) -> None:
+        """Make it another plan as one step of the history."""
         if plan != self.plan:
             self.stack.push(EditCommand(self, plan, label, None))
         self.inputs_reset.emit()

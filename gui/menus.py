@@ -1,91 +1,109 @@
-"""The menu bar: every command with its shortcut."""
+"""The menu bar: every command with its shortcut. What a command does is the window's business."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QMainWindow, QMenu
 
-from planner import library
-
-if TYPE_CHECKING:
-    from gui.window import Window
-
+Act = Callable[[], object]
 Keys = QKeySequence.StandardKey
 
 
-def build(window: Window) -> dict[str, QAction]:
-    """Fill the window's menu bar; the actions by name."""
+@dataclass(frozen=True)
+class Command:
+    """A line of a menu."""
+
+    name: str
+    text: str
+    keys: tuple[object, ...] = ()
+
+
+SEPARATOR = Command("", "")
+MENUS: dict[str, tuple[Command, ...]] = {
+    "&File": (
+        Command("new", "&New", (Keys.New,)),
+        Command("new_window", "New &window", ("Ctrl+Shift+N",)),
+        Command("open", "&Open…", (Keys.Open,)),
+        Command("load_config", "&Load model config…", ("Ctrl+Shift+O",)),
+        SEPARATOR,
+        Command("save", "&Save", (Keys.Save,)),
+        Command("save_as", "Save &as…", ("Ctrl+Shift+S",)),
+        SEPARATOR,
+        Command("export", "&Export report (CSV, HTML, PDF)…", ("Ctrl+E",)),
+        SEPARATOR,
+        Command("quit", "&Quit", ("Ctrl+Q",)),
+    ),
+    "&Edit": (
+        Command("undo", "&Undo", (Keys.Undo,)),
+        Command("redo", "&Redo", ("Ctrl+Shift+Z", "Ctrl+Y")),
+        SEPARATOR,
+        Command("palette", "&Find a command, a field or a number…", ("Ctrl+K", "Ctrl+Shift+P")),
+    ),
+    "&View": (Command("explain", "E&xplain this number", ("F1",)),),
+    "&Run": (Command("run", "&Profile this computer", ("F5",)), Command("cancel", "&Cancel", ("Esc",))),
+}  # fmt: skip
+
+
+def build(
+    window: QMainWindow, acts: Mapping[str, Act], pages: Iterable[tuple[str, str]], turn_to: Callable[[str], None]
+) -> dict[str, QAction]:
+    """Fill the menu bar; the actions by name. `acts`: what each command does. `pages`: their keys and titles."""
     actions: dict[str, QAction] = {}
-
-    def add(menu: QMenu, name: str, text: str, keys: object, act: Callable[[], None]) -> QAction:
-        action = QAction(text, window)
-        action.setObjectName(f"action.{name}")
-        if keys is not None:
-            action.setShortcut(QKeySequence(keys))
-        action.triggered.connect(lambda: act())
-        menu.addAction(action)
-        actions[name] = action
-        return action
-
-    bar = window.menuBar()
-    menu = bar.addMenu("&File")
-    add(menu, "new", "&New", Keys.New, window.new)
-    add(menu, "open", "&Open…", Keys.Open, window.ask_open)
-    _fill_when_shown(menu.addMenu("New from &example"), lambda: _examples(window))
-    _fill_when_shown(menu.addMenu("Open &recent"), lambda: _recent(window))
-    menu.addSeparator()
-    add(menu, "save", "&Save", Keys.Save, window.save)
-    add(menu, "save_as", "Save &as…", "Ctrl+Shift+S", window.ask_save_as)
-    menu.addSeparator()
-    add(menu, "export", "&Export cost report (CSV)…", "Ctrl+E", window.ask_export)
-    menu.addSeparator()
-    add(menu, "quit", "&Quit", "Ctrl+Q", window.close)
-
-    menu = bar.addMenu("&Edit")
-    add(menu, "undo", "&Undo", Keys.Undo, window.document.undo)
-    redo = add(menu, "redo", "&Redo", None, window.document.redo)
-    redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
-
-    menu = bar.addMenu("&View")
-    for number, page in enumerate(window.page_classes, 1):
-        add(menu, f"page.{page.key}", page.title, f"Ctrl+{number % 10}", lambda key=page.key: window.show_page(key))
-    menu.addSeparator()
-    add(menu, "explain", "E&xplain this number", "F1", window.explain_focused)
-    _themes(window, menu.addMenu("&Theme"))
-
-    menu = bar.addMenu("&Run")
-    add(menu, "run", "&Profile this computer", "F5", window.run_profile)
-    add(menu, "cancel", "&Cancel", "Esc", window.escape)
+    for title, commands in MENUS.items():
+        menu = menu_of(window, title)
+        if title == "&View":
+            for number, (key, page) in enumerate(pages, 1):
+                command = Command(f"page.{key}", page, (f"Ctrl+{number % 10}",) if number <= 10 else ())
+                actions[command.name] = _add(menu, window, command, lambda key=key: turn_to(key))
+            menu.addSeparator()
+        for command in commands:
+            if command is SEPARATOR:
+                menu.addSeparator()
+            else:
+                actions[command.name] = _add(menu, window, command, acts[command.name])
     return actions
 
 
-def _fill_when_shown(menu: QMenu, entries: Callable[[], list[tuple[str, Callable[[], None]]]]) -> None:
+def menu_of(window: QMainWindow, title: str) -> QMenu:
+    """A menu of the bar by its title, made where there is none."""
+    found = next((one.menu() for one in window.menuBar().actions() if one.text() == title), None)
+    return found or window.menuBar().addMenu(title)
+
+
+def add_list(menu: QMenu, title: str, before: QAction, entries: Callable[[], list[tuple[str, Act]]]) -> None:
+    """A submenu whose lines are asked for each time that it is shown."""
+    made = QMenu(title, menu)
+    menu.insertMenu(before, made)
+
     def fill() -> None:
-        menu.clear()
+        made.clear()
         for text, act in entries():
-            menu.addAction(text.replace("&", "&&"), act)
-        if menu.isEmpty():
-            menu.addAction("(none yet)").setEnabled(False)
+            made.addAction(text.replace("&", "&&"), act)
+        if made.isEmpty():
+            made.addAction("(none yet)").setEnabled(False)
 
-    menu.aboutToShow.connect(fill)
-
-
-def _examples(window: Window) -> list[tuple[str, Callable[[], None]]]:
-    return [(name, lambda name=name: window.new(name)) for name in library.names("plans")]
+    made.aboutToShow.connect(fill)
 
 
-def _recent(window: Window) -> list[tuple[str, Callable[[], None]]]:
-    return [(str(path), lambda path=path: window.open(path)) for path in window.settings.recent]
-
-
-def _themes(window: Window, menu: QMenu) -> None:
-    group = QActionGroup(window)
+def add_themes(menu: QMenu, chosen: str, choose: Callable[[str], None]) -> None:
+    """The looks, one of them on."""
+    made = menu.addMenu("&Theme")
+    group = QActionGroup(made)
     for name in ("system", "light", "dark"):
-        action = QAction(f"&{name.capitalize()}", window, checkable=True)
-        action.setChecked(window.settings.theme == name)
-        action.triggered.connect(lambda _=False, name=name: window.set_theme(name))
+        action = QAction(f"&{name.capitalize()}", made, checkable=True)
+        action.setChecked(name == chosen)
+        action.triggered.connect(lambda _=False, name=name: choose(name))
         group.addAction(action)
-        menu.addAction(action)
+        made.addAction(action)
+
+
+def _add(menu: QMenu, window: QMainWindow, command: Command, act: Act) -> QAction:
+    action = QAction(command.text, window)
+    action.setObjectName(f"action.{command.name}")
+    action.setShortcuts([QKeySequence(keys) for keys in command.keys])
+    action.triggered.connect(lambda: act())
+    menu.addAction(action)
+    return action

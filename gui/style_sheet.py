@@ -102,11 +102,12 @@ QTabBar::tab:selected { color: $text; border-bottom: 2px solid $accent; font-wei
 QTabBar::tab:hover { color: $text; }
 QTabBar::tab:focus { color: $accent; }
 
-QTreeView, QTableView {
+QTreeView, QTableView, QListWidget {
     background: $surface; alternate-background-color: $window; border: 1px solid $border; border-radius: 6px;
     gridline-color: $border; outline: none; selection-background-color: $accent_soft; selection-color: $text; }
-QTreeView::item, QTableView::item { padding: 5px 6px; border: none; }
-QTreeView::item:selected, QTableView::item:selected { background: $accent_soft; color: $text; }
+QTreeView::item, QTableView::item, QListWidget::item { padding: 5px 6px; border: none; }
+QTreeView::item:selected, QTableView::item:selected, QListWidget::item:selected {
+    background: $accent_soft; color: $text; }
 QTreeView:focus, QTableView:focus { border: 1px solid $accent; }
 QTreeView::branch { background: transparent; }
 QTreeView::branch:has-children:closed { image: url($icons/chevron-right-$look.svg); }

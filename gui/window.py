@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
-    QFileDialog,
     QHBoxLayout,
+    QLineEdit,
     QMainWindow,
     QMessageBox,
     QSplitter,
@@ -26,26 +26,29 @@ from gui.explain import ExplainPanel
 from gui.job_queue import JobQueue
 from gui.jobs import Job, Outcome
 from gui.pages import PAGES
-from gui.pages.page import Page
+from gui.pages.page import DescribePage, Page
+from gui.palette import Entry, Palette
+from gui.plan_files import DEFAULT_PLAN, PlanFiles
 from gui.settings import Settings
 from gui.sidebar import Sidebar
 from gui.state import Estimator, State
 from gui.strip import TaskStrip
 from gui.theme import switch
 from gui.verdict import VerdictPanel
-from planner.errors import TrainplanError
+from planner import library
 from planner.plan import file
 from planner.plan.check import Problem
 from planner.plan.plan import Plan
 
-DEFAULT_PLAN = "llama-2-7b"
-PLAN_FILES = "Trainplan plan (*.json)"
-JOBS = {"profile": "Profile", "search": "Search", "validate": "Validation"}
-"""Pages that run the command line, and what their jobs are called."""
+JOBS = {"profile": "Profile", "search": "Search", "validate": "Validation", "report": "Report"}
+"""What runs the command line, most of it pages by their key, and what the jobs are called."""
 
 
 class Window(QMainWindow):
     """One document with its pages."""
+
+    another = Signal()
+    """A second window is asked for."""
 
     def __init__(self, plan: Plan | None = None) -> None:
         super().__init__()
@@ -58,7 +61,10 @@ class Window(QMainWindow):
         self.jobs = JobQueue(self)
         self._page_key = ""
         self._build()
-        self.actions_by_name = menus.build(self)
+        self.files = PlanFiles(self.document, self.estimator, self.settings, self)
+        self.palette_of_commands = Palette(self)
+        self.actions_by_name = self._build_menus()
+        self.setAcceptDrops(True)
         self._connect()
         self._update_title()
         self._restore()
@@ -120,6 +126,10 @@ class Window(QMainWindow):
             signal.connect(self._update_history)
         self.problems.go_to.connect(self.focus_field)
         self.problems.apply.connect(self.apply_suggestion)
+        self.files.failed.connect(self.notice.say)
+        self.files.noted.connect(lambda text: self.notice.say(text, "information"))
+        self.files.done.connect(self.strip.say)
+        self.files.write_report.connect(self._start_report)
         self.strip.cancel.connect(self.cancel_job)
         self.jobs.changed.connect(self._show_job)
         self.jobs.ended.connect(self._end_job)
@@ -153,13 +163,17 @@ class Window(QMainWindow):
             made.help.connect(self.strip.help)
             made.failed.connect(self.notice.say)
             made.done.connect(self.strip.say)
+            for edit in made.findChildren(QLineEdit):
+                edit.setAcceptDrops(False)  # a file dropped on a field is meant for the window
             if key in JOBS:
                 made.run.connect(lambda arguments: self.start_job(arguments, key))
                 made.cancel.connect(lambda: self.cancel_job(key))
             if key == "training":
                 made.suggest.connect(self.suggest_layout)
+            if key == "model":
+                made.load_config.connect(self.files.ask_config)
             if key == "results":
-                made.export.connect(self.ask_export)
+                made.export.connect(self.files.ask_export)
             self.pages[key] = made
             self.stack.addWidget(made)
         return self.pages[key]
@@ -218,7 +232,7 @@ class Window(QMainWindow):
 
     def apply_suggestion(self, problem: Problem) -> None:
         """Do what a problem suggests, as one step that can be undone."""
-        self._try(lambda: self.document.apply(problem.changes, problem.suggestion))
+        self.files.attempt(lambda: self.document.apply(problem.changes, problem.suggestion))
 
     def explain(self, key: str) -> None:
         """Open a figure's derivation beside the page."""
@@ -235,91 +249,62 @@ class Window(QMainWindow):
         focused = QApplication.focusWidget()
         self.explain(focused.key if isinstance(focused, MetricCard) else "time.training")
 
-    # Files.
+    # Commands, and what is dropped.
 
-    def new(self, name: str = DEFAULT_PLAN) -> None:
-        """Begin with a shipped plan."""
-        if self._may_discard():
-            self._try(lambda: self.document.replace(file.load(name)))
+    def _build_menus(self) -> dict[str, QAction]:
+        files = self.files
+        acts = {
+            "new": files.new, "new_window": self.another.emit, "open": files.ask_open, "load_config": files.ask_config,
+            "save": files.save, "save_as": files.ask_save_as, "export": files.ask_export, "quit": self.close,
+            "undo": self.document.undo, "redo": self.document.redo, "palette": self.find, "run": self.run_profile,
+            "explain": self.explain_focused, "cancel": self.escape,
+        }  # fmt: skip
+        made = menus.build(self, acts, [(page.key, page.title) for page in self.page_classes], self.show_page)
+        menu = menus.menu_of(self, "&File")
+        menus.add_list(menu, "New from &example", made["load_config"], self._examples)
+        menus.add_list(menu, "Open &recent", made["load_config"], self._recent)
+        menus.add_themes(menus.menu_of(self, "&View"), self.settings.theme, self.set_theme)
+        return made
 
-    def open(self, path: Path) -> None:
-        """Open a plan file; where it is none, say so and keep the present plan."""
-        if self._may_discard() and self._try(lambda: self.document.open(path)):
-            self.settings.remember(path)
+    def _examples(self) -> list[tuple[str, menus.Act]]:
+        return [(name, lambda name=name: self.files.new(name)) for name in library.names("plans")]
 
-    def ask_open(self) -> None:
-        """Open, with the file dialog."""
-        name, _ = QFileDialog.getOpenFileName(self, "Open plan", str(self._folder()), PLAN_FILES)
-        if name:
-            self.open(Path(name))
+    def _recent(self) -> list[tuple[str, menus.Act]]:
+        return [(str(path), lambda path=path: self.files.open(path)) for path in self.settings.recent]
 
-    def save(self) -> bool:
-        """Save where the plan is from; ask where it is new."""
-        return self.save_to(self.document.path) if self.document.path else self.ask_save_as()
+    def find(self) -> None:
+        """Open the command palette."""
+        self.palette_of_commands.ask(self._entries())
 
-    def save_to(self, path: Path) -> bool:
-        """Save; what cannot be written is said in a bar, and nothing is lost."""
-        if not self._try(lambda: self.document.save(path)):
-            return False
-        self.settings.remember(path)
-        self.strip.say(f"Saved to {path}")
-        return True
+    def _entries(self) -> list[Entry]:
+        entries = [
+            Entry(action.text().replace("&", ""), action.shortcut().toString(), action.trigger)
+            for name, action in self.actions_by_name.items()
+            if name != "palette" and action.isEnabled()
+        ]
+        for page in map(self.page, [one.key for one in self.page_classes]):
+            for form in page.forms if isinstance(page, DescribePage) else ():
+                entries += [
+                    Entry(f"{page.title} ▸ {line.spec.title}", path, lambda path=path: self.focus_field(path))
+                    for path, line in form.rows.items()
+                ]
+        if self.state.estimate is not None:
+            figures = self.state.estimate.figures.values()
+            entries += [
+                Entry(f"Explain: {one.label}", one.text, lambda key=one.key: self.explain(key)) for one in figures
+            ]
+        return entries + [Entry(f"New from example: {name}", "", act) for name, act in self._examples()]
 
-    def ask_save_as(self) -> bool:
-        """Save, with the file dialog."""
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save plan", str(self._folder() / f"{self.document.title}.json"), PLAN_FILES
-        )
-        return bool(name) and self.save_to(_with_suffix(name, ".json"))
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """One file may be dropped: a plan, or a model's config."""
+        if len(event.mimeData().urls()) == 1 and event.mimeData().urls()[0].isLocalFile():
+            event.acceptProposedAction()
 
-    def ask_export(self) -> None:
-        """Export the cost report, with the file dialog."""
-        if self.state.blocking:
-            self.notice.say(f"Nothing was exported: {self.state.blocking}")
-            return
-        proposal = str(self._folder() / f"{self.document.title}-cost-report.csv")
-        name, _ = QFileDialog.getSaveFileName(self, "Export cost report", proposal, "Table (*.csv)")
-        if name:
-            self.export(_with_suffix(name, ".csv"))
-
-    def export(self, path: Path) -> bool:
-        """Write the cost report as CSV."""
-        from planner.reports import csv_report
-
-        state = self.estimator.update_now()
-        if state.blocking or state.estimate is None:
-            self.notice.say(f"Nothing was exported: {state.blocking}")
-            return False
-        if not self._try(lambda: csv_report.write([state.estimate], path)):
-            return False
-        self.strip.say(f"Cost report written to {path}")
-        return True
-
-    def _folder(self) -> Path:
-        return self.document.path.parent if self.document.path else Path.home()
-
-    def _try(self, act: object) -> bool:
-        try:
-            act()
-        except TrainplanError as error:
-            self.notice.say(str(error))
-            return False
-        except OSError as error:
-            self.notice.say(f"{error.filename or 'file'}: {error.strerror or error}")
-            return False
-        return True
-
-    def _may_discard(self) -> bool:
-        if not self.document.is_dirty:
-            return True
-        ask = QMessageBox(
-            QMessageBox.Icon.Question, "Trainplan", f"Save the changes to {self.document.title}?", parent=self
-        )
-        ask.setInformativeText("They are lost otherwise.")
-        buttons = QMessageBox.StandardButton
-        ask.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
-        answer = ask.exec()
-        return self.save() if answer == buttons.Save else answer == buttons.Discard
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open it, once the drop is over: a question about unsaved edits must not hold the other program."""
+        path = Path(event.mimeData().urls()[0].toLocalFile())
+        event.acceptProposedAction()
+        QTimer.singleShot(0, self, lambda: self.files.take(path))
 
     def _offer_recovery(self) -> None:
         found = recovery.leftovers()
@@ -334,7 +319,7 @@ class Window(QMainWindow):
 
     def recover(self, leftover: recovery.Leftover) -> None:
         """Take the edits of a crashed run; they count as unsaved."""
-        if self._may_discard():
+        if self.files.may_discard():
             self.document.replace(leftover.plan, leftover.path, dirty=True)
             self.autosave.write_now()
             recovery.discard(leftover)
@@ -357,6 +342,14 @@ class Window(QMainWindow):
         page = self.page(key)
         self.jobs.put(key, arguments, page.follow, was_asked=not getattr(page, "is_automatic", False))
 
+    def _start_report(self, arguments: list[str], path: Path) -> None:
+        """Draw the report in a process of its own."""
+
+        def follow(job: Job) -> None:
+            job.ended.connect(lambda outcome: outcome.status == "done" and self.strip.say(f"Report written to {path}"))
+
+        self.jobs.put("report", arguments, follow)
+
     def _show_job(self) -> None:
         order = self.jobs.running
         if order is None:
@@ -375,9 +368,10 @@ class Window(QMainWindow):
 
     def _end_job(self, key: str, outcome: Outcome) -> None:
         self.strip.show_idle()
-        self.strip.say(f"{JOBS[key]} {outcome.status}")
+        if key != "report" or outcome.status != "done":
+            self.strip.say(f"{JOBS[key]} {outcome.status}")
         if outcome.status in ("failed", "crashed") and (key == "profile" or key != self._page_key):
-            again = {"Try again": lambda: (self.show_page(key), self.page(key).begin())}
+            again = {"Try again": lambda: (self.show_page(key), self.page(key).begin())} if key in self.pages else {}
             self.notice.say(f"The {JOBS[key].lower()} {outcome.status}: {outcome.message}", actions=again)
         self._show_signs()
         if key == "profile":
@@ -396,7 +390,7 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask once about unsaved edits and a running job, then end everything."""
-        if not self._may_discard() or not self._may_stop():
+        if not self.files.may_discard() or not self._may_stop():
             event.ignore()
             return
         self.jobs.stop_all()
@@ -417,8 +411,3 @@ class Window(QMainWindow):
         buttons = QMessageBox.StandardButton
         ask.setStandardButtons(buttons.Yes | buttons.No)
         return ask.exec() == buttons.Yes
-
-
-def _with_suffix(name: str, suffix: str) -> Path:
-    path = Path(name)
-    return path if path.suffix else path.with_suffix(suffix)

@@ -71,6 +71,7 @@ def open_window(
     application: object, qtbot: object, no_dialogs: None, no_qt_warnings: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., object]]:
     """Opens windows on screen, all pages built; closes them without a question."""
+    from gui.plan_files import PlanFiles
     from gui.window import Window
 
     windows = []
@@ -84,7 +85,7 @@ def open_window(
         return window
 
     yield open_one
-    monkeypatch.setattr(Window, "_may_discard", lambda self: True)
+    monkeypatch.setattr(PlanFiles, "may_discard", lambda self: True)
     monkeypatch.setattr(Window, "_may_stop", lambda self: True)
     for window in windows:
         window.close()

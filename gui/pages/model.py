@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel
 
 from gui.document import Document
@@ -10,7 +11,7 @@ from gui.forms import Form, specs
 from gui.pages.page import DescribePage
 from gui.state import State
 from gui.tables import FigureTree
-from gui.widgets import Card, label, row
+from gui.widgets import Card, button, label, row
 from planner import library
 from planner.errors import InputError
 from planner.plan import shipped
@@ -23,6 +24,8 @@ class ModelPage(DescribePage):
 
     key, title, group = "model", "Model", "Describe"
     sections = ("model",)
+    load_config = Signal()
+    """A Hugging Face config is to be asked for."""
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
@@ -48,8 +51,12 @@ class ModelPage(DescribePage):
         caption = QLabel("&Known model")
         caption.setBuddy(self.preset)
         self._edited = label(role="warning")
-        hint = "Type any part of a name to search. Every dimension below may then be changed."
-        card.add(row(caption, self.preset, self._edited, None, spacing=12), label(hint, "muted", size=0.92, wrap=True))
+        load = button("&Load config.json…", "model.load_config")
+        load.setToolTip("Take the model of a Hugging Face config; dropping the file on the window does the same")
+        load.clicked.connect(self.load_config)
+        hint = "Type any part of a name to search. Each dimension below may then be changed."
+        told = label(hint, "muted", size=0.92, wrap=True)
+        card.add(row(caption, self.preset, self._edited, None, spacing=12), row(told, load, spacing=12))
         return card
 
     def show_state(self, state: State) -> None:

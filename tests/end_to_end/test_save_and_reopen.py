@@ -12,12 +12,12 @@ def test_a_saved_plan_opens_as_it_was(open_window: Callable[..., object], tmp_pa
     first.document.try_set("recipe.tokens", "1.4T")
     first.document.try_set("layout.zero_stage", 3)
     assert first.isWindowModified()
-    assert first.save_to(path)
+    assert first.files.save_to(path)
     assert not first.isWindowModified()
     assert "mine" in first.windowTitle()
 
     second = open_window()
-    second.open(path)
+    second.files.open(path)
     assert second.document.plan == first.document.plan
     assert not second.isWindowModified()
     assert second.settings.recent == [path]
@@ -25,7 +25,7 @@ def test_a_saved_plan_opens_as_it_was(open_window: Callable[..., object], tmp_pa
 
 def test_a_folder_that_cannot_be_written_leaves_the_edits_and_says_so(window: object, tmp_path: Path) -> None:
     window.document.try_set("recipe.tokens", "1.4T")
-    assert not window.save_to(tmp_path / "nowhere" / "plan.json")
+    assert not window.files.save_to(tmp_path / "nowhere" / "plan.json")
     assert "nowhere" in window.notice.text
     assert window.isWindowModified()
 
@@ -33,6 +33,6 @@ def test_a_folder_that_cannot_be_written_leaves_the_edits_and_says_so(window: ob
 def test_a_broken_file_is_refused_and_the_plan_stays(window: object, tmp_path: Path) -> None:
     plan, broken = window.document.plan, tmp_path / "broken.json"
     broken.write_text('{"format": "trainplan-plan", "model":')
-    window.open(broken)
+    window.files.open(broken)
     assert "broken.json" in window.notice.text
     assert window.document.plan is plan
