@@ -6,7 +6,6 @@ from planner import library, units
 from planner.errors import TrainplanError
 from planner.plan.cluster import Accelerator
 from planner.plan.plan import Plan
-from planner.timing.selection import known_by
 
 Fact = tuple[str, str]
 
@@ -57,6 +56,8 @@ def data_sheet(accelerator: Accelerator) -> list[Fact]:
         for name, value in accelerator.peak_flops.model_dump().items()
         if value
     ]
+    from planner.timing.selection import known_by  # with numpy, which the first window need not wait for
+
     link = (
         f"{accelerator.link}, {units.show(accelerator.link_bytes_per_s, 'B/s')}"
         if accelerator.link_bytes_per_s

@@ -31,6 +31,8 @@ class Hover(QWidget):
         self.setObjectName("hover")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.hide()  # else it is shown with the canvas, and rings the corner
+        self.hide()  # else it is shown with the canvas, and rings the corner
         self._canvas = canvas
         self._points: Sequence[tuple[float, float]] = ()
         self._nearest: Callable[[Any, float, float], int | None] = lambda axes, x, y: None

@@ -12,9 +12,11 @@ from gui.jobs import ROWS_BEFORE_ETA, Job, Outcome
 
 @dataclass(frozen=True)
 class Order:
-    """A job, the page that asked for it, and whether a person did (else it may be ended without a question)."""
+    """A job, the page that asked for it, what it is called, and whether a person asked (else it may be ended without a
+    question)."""
 
     key: str
+    name: str
     job: Job
     was_asked: bool
 
@@ -24,8 +26,8 @@ class JobQueue(QObject):
 
     changed = Signal()
     """Another phase, share or number of waiting jobs."""
-    ended = Signal(str, object)
-    """The page's key and the job's `Outcome`."""
+    ended = Signal(object, object)
+    """The `Order` and its job's `Outcome`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -41,14 +43,16 @@ class JobQueue(QObject):
         """How many wait for the running one."""
         return max(0, len(self._orders) - 1)
 
-    def put(self, key: str, arguments: list[str], follow: Callable[[Job], None], *, was_asked: bool = True) -> None:
+    def put(
+        self, key: str, name: str, arguments: list[str], follow: Callable[[Job], None], *, was_asked: bool = True
+    ) -> None:
         """Run the command line for a page, now or when its turn comes; `follow` gets the job before it begins."""
         # Rows that are measured differ in length, so the time left is told late; a search knows its share at once.
         job = Job(arguments, parent=self, rows_before_eta=ROWS_BEFORE_ETA if key == "profile" else 0)
         job.phase.connect(self.changed)
         job.progress.connect(self.changed)
         follow(job)  # first: when the queue tells of the end, the page has shown it
-        order = Order(key, job, was_asked)
+        order = Order(key, name, job, was_asked)
         job.ended.connect(lambda outcome: self._end(order, outcome))
         self._orders.append(order)
         if len(self._orders) == 1:
@@ -73,5 +77,5 @@ class JobQueue(QObject):
         order.job.deleteLater()
         if was_running and self.running is not None:
             self.running.job.start()
-        self.ended.emit(order.key, outcome)
+        self.ended.emit(order, outcome)
         self.changed.emit()

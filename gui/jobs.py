@@ -105,7 +105,7 @@ class Job(QObject):
             self._process.terminate()
             if not self._process.waitForFinished(500):
                 self._process.kill()
-                self._process.waitForFinished(500)
+                self._process.waitForFinished(KILL_AFTER_MS)  # it dies at once, but a busy machine may tell late
 
     def _read_lines(self) -> None:
         *lines, self._rest = (self._rest + self._process.readAllStandardOutput().data()).split(b"\n")

@@ -23,7 +23,7 @@ from gui.bars import NoticeBar, ProblemBar
 from gui.cards import MetricCard
 from gui.document import Document
 from gui.explain import ExplainPanel
-from gui.job_queue import JobQueue
+from gui.job_queue import JobQueue, Order
 from gui.jobs import Job, Outcome
 from gui.pages import PAGES
 from gui.pages.page import DescribePage, Page
@@ -39,9 +39,6 @@ from planner import library
 from planner.plan import file
 from planner.plan.check import Problem
 from planner.plan.plan import Plan
-
-JOBS = {"profile": "Profile", "search": "Search", "validate": "Validation", "report": "Report"}
-"""What runs the command line, most of it pages by their key, and what the jobs are called."""
 
 
 class Window(QMainWindow):
@@ -165,7 +162,7 @@ class Window(QMainWindow):
             made.done.connect(self.strip.say)
             for edit in made.findChildren(QLineEdit):
                 edit.setAcceptDrops(False)  # a file dropped on a field is meant for the window
-            if key in JOBS:
+            if hasattr(made, "run"):
                 made.run.connect(lambda arguments: self.start_job(arguments, key))
                 made.cancel.connect(lambda: self.cancel_job(key))
             if key == "training":
@@ -340,7 +337,8 @@ class Window(QMainWindow):
     def start_job(self, arguments: list[str], key: str = "profile") -> None:
         """Run the command line in a process of its own for a page, when the jobs before it have ended."""
         page = self.page(key)
-        self.jobs.put(key, arguments, page.follow, was_asked=not getattr(page, "is_automatic", False))
+        is_automatic = getattr(page, "is_automatic", False)
+        self.jobs.put(key, page.job_name(arguments), arguments, page.follow, was_asked=not is_automatic)
 
     def _start_report(self, arguments: list[str], path: Path) -> None:
         """Draw the report in a process of its own."""
@@ -348,14 +346,14 @@ class Window(QMainWindow):
         def follow(job: Job) -> None:
             job.ended.connect(lambda outcome: outcome.status == "done" and self.strip.say(f"Report written to {path}"))
 
-        self.jobs.put("report", arguments, follow)
+        self.jobs.put("report", "Report", arguments, follow)
 
     def _show_job(self) -> None:
         order = self.jobs.running
         if order is None:
             self.strip.show_idle()
         elif not order.job.was_cancelled:
-            words = ": ".join(filter(None, (JOBS[order.key], order.job.doing)))
+            words = ": ".join(filter(None, (order.name, order.job.doing)))
             waiting = f"   ·   {self.jobs.waiting} waiting" if self.jobs.waiting else ""
             self.strip.show_job(words + waiting, order.job.share, order.job.left_s)
 
@@ -366,15 +364,20 @@ class Window(QMainWindow):
             self.strip.show_stopping()
         self.jobs.cancel(key)
 
-    def _end_job(self, key: str, outcome: Outcome) -> None:
+    def _end_job(self, order: Order, outcome: Outcome) -> None:
+        key = order.key
         self.strip.show_idle()
-        if key != "report" or outcome.status != "done":
-            self.strip.say(f"{JOBS[key]} {outcome.status}")
-        if outcome.status in ("failed", "crashed") and (key == "profile" or key != self._page_key):
+        if not order.was_asked:
+            self.strip.say("")
+        elif key != "report" or outcome.status != "done":
+            self.strip.say(f"{order.name} {outcome.status}")
+        # The page says it where it stands; a measurement's tab one may have left, and points are listed unasked.
+        is_said = key == self._page_key if key != "profile" else not order.was_asked
+        if outcome.status in ("failed", "crashed") and not is_said:
             again = {"Try again": lambda: (self.show_page(key), self.page(key).begin())} if key in self.pages else {}
-            self.notice.say(f"The {JOBS[key].lower()} {outcome.status}: {outcome.message}", actions=again)
+            self.notice.say(f"The {order.name.lower()} {outcome.status}: {outcome.message}", actions=again)
         self._show_signs()
-        if key == "profile":
+        if key == "profile" and order.was_asked:
             self.estimator.ask_again()
 
     def escape(self) -> None:
@@ -405,7 +408,7 @@ class Window(QMainWindow):
         if order is None or not order.was_asked:
             return True
         ask = QMessageBox(
-            QMessageBox.Icon.Question, "Trainplan", f"A {JOBS[order.key].lower()} is running. Stop it and close?",
+            QMessageBox.Icon.Question, "Trainplan", f"A {order.name.lower()} is running. Stop it and close?",
             parent=self,
         )  # fmt: skip
         buttons = QMessageBox.StandardButton

@@ -47,6 +47,10 @@ class Page(QWidget):
         """Put the cursor into a field; False where this page has none of that path."""
         return False
 
+    def job_name(self, arguments: list[str]) -> str:
+        """What a job of this page's is called while it runs."""
+        return self.title
+
     def plan_text(self) -> str:
         """The plan file, to be embedded in what is exported."""
         return file.to_text(self.document.plan)

@@ -214,6 +214,10 @@ class ValidatePage(Page):
         job.started.connect(lambda: self._say("Predicting every run…", "muted"))
         job.ended.connect(self._end)
 
+    def job_name(self, arguments: list[str]) -> str:
+        """What the job is called while it runs."""
+        return "Validation"
+
     def _end(self, outcome: Outcome) -> None:
         self._show_running(False)
         path = self.runs.currentData()

@@ -5,7 +5,7 @@ Each takes the chart's module, so that whoever imports this loads no matplotlib 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ def _simulated(estimate: Estimate) -> Schedule | str:
 
     count = blocks_of(estimate)
     return simulate(estimate) if count <= MOST_BLOCKS else f"A step has {count:,} blocks of work, too many to draw."
+
+
+def predicted_against_measured(chart: Any, result: Mapping[str, Any]) -> Any:
+    """A verification's result, if there is one."""
+    return chart.Data.of_result(result) if result else chart.Data()
 
 
 def _rows(figures: list[Figure]) -> list[tuple[str, float, str]]:

@@ -17,7 +17,7 @@ from planner.timing.profile import Row
 from planner.timing.shapes import Shape, by_shape
 from planner.units import show
 
-TITLE = "Rate against tokens, forward and backward"
+TITLE = "Rate against tokens"
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,5 @@ def _shape_words(one: Shape) -> str:
 
 def _subtitle(data: Data) -> str:
     best = max(data.of("layer") or data.shapes, key=lambda one: one.flops_per_s or 0.0)
-    count = len(data.shapes)
-    return (
-        f"{count} shape{'' if count == 1 else 's'}; best {_shape_words(best)}: {show(best.flops_per_s or 0, 'FLOP/s')}"
-    )
+    count, rate = len(data.shapes), show(best.flops_per_s or 0.0, "FLOP/s")
+    return f"{count} shape{'s' * (count != 1)}, forward and backward; best {_shape_words(best)}: {rate}"

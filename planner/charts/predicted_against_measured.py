@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,6 +49,31 @@ class Data:
     times: tuple[Pair, ...] = ()
     memory: tuple[Pair, ...] = ()
     title: str = ""
+
+    @classmethod
+    def of_result(cls, result: Mapping[str, Any]) -> Data:
+        """From what `verify --json` prints; figures of which one side is unknown are left out."""
+        low, high = result["measured"]["step_time_quartiles_s"]
+        quartiles = {"step time": (float(low), float(high))}
+        times, memory = (
+            tuple(_pair(row, quartiles.get(row["what"])) for row in result["rows"] if _has_both(row, unit))
+            for unit in ("s", "B")
+        )
+        return cls(times, memory, f"{result['model']}, {result['layers']} layers on {result['device']}")
+
+
+def _has_both(row: Mapping[str, Any], unit: str) -> bool:
+    return row["unit"] == unit and row["predicted"] is not None and row["measured"] is not None
+
+
+def _pair(row: Mapping[str, Any], quartiles: tuple[float, float] | None) -> Pair:
+    """A row of a verification; `step: forward` is a part of the step time, whatever else is in seconds a whole."""
+    is_known = row["low"] is not None and row["high"] is not None
+    return Pair(
+        row["what"].removeprefix("step: ").capitalize(), float(row["predicted"]), float(row["measured"]),
+        (float(row["low"]), float(row["high"])) if is_known else None, quartiles,
+        is_whole=not row["what"].startswith("step: "),
+    )  # fmt: skip
 
 
 def draw(figure: Figure, data: Data, theme: Theme) -> None:

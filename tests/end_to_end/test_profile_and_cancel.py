@@ -31,35 +31,40 @@ def test_rows_appear_and_cancel_ends_the_process(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # leave a core to the tests beside this one
     window.document.apply(SMALL, "tiny model")
     page = window.page("profile")
-    page.device.show_value("cpu")
+    page.plan_tab.device.show_value("cpu")
     window.run_profile()
-    assert window.strip.stop.isVisible()
-    assert not page.start.isEnabled()
-    pid = window.job.pid
+    tab = page.run_tab
+    assert tab.isVisible() and tab.stop.isVisible() and window.strip.stop.isVisible()
+    assert not page.plan_tab.start.isEnabled()
 
-    qtbot.waitUntil(lambda: page.table.rowCount() >= 1 or window.job is None, timeout=90_000)
-    assert page.table.rowCount() >= 1, page.status.text()
-    assert page.table.item(0, 3).text()
-    rows = page.table.rowCount()
+    qtbot.waitUntil(lambda: bool(tab.rows) or window.job is None, timeout=90_000)
+    assert tab.rows, tab.status.text()
+    pid = window.job.pid
+    count = tab.table.rows.rowCount()
+    assert tab.table.rows.text(0, 2), "the time stands in the first line"
     window.escape()
     qtbot.waitUntil(lambda: window.job is None, timeout=15_000)
-    assert "Cancelled after" in page.status.text()
-    assert page.table.rowCount() >= rows
+    assert "Cancelled after" in tab.status.text()
+    assert tab.table.rows.rowCount() >= count
     assert not is_running(pid)
-    assert page.start.isEnabled()
+    assert page.plan_tab.start.isEnabled() and not tab.stop.isVisible()
     assert not window.strip.stop.isVisible()
 
 
 def test_a_run_that_cannot_start_says_why_and_offers_another_try(window: object, qtbot: object) -> None:
-    window.start_job(["profile", "--model", "no-such-model", "--events"])
+    pytest.importorskip("torch")
+    window.show_page("profile")
+    window.page("profile").plan_tab.model.show_value("no-such-model")
+    window.run_profile()
     qtbot.waitUntil(lambda: window.job is None, timeout=30_000)
     assert "no-such-model" in window.notice.text
+    assert "no-such-model" in window.page("profile").run_tab.status.text()
     assert window.findChild(object, "notice.try_again") is not None
 
 
 def test_a_plan_with_a_broken_model_cannot_be_profiled_and_says_why(window: object, qtbot: object) -> None:
     window.document.try_set("model.heads", "33")
     window.show_page("profile")
-    qtbot.waitUntil(lambda: not window.page("profile").start.isEnabled())
+    qtbot.waitUntil(lambda: not window.page("profile").plan_tab.start.isEnabled())
     assert "33" in window.findChild(object, "profile.why").text()
     assert file.load("llama-2-7b").model.heads == 32

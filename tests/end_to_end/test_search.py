@@ -150,9 +150,9 @@ def test_a_second_job_waits_for_the_first_and_may_be_cancelled_before_it_begins(
     application: object, qtbot: object
 ) -> None:
     queue, told, ended = JobQueue(), {}, []
-    queue.ended.connect(lambda key, outcome: ended.append((key, outcome.status)))
+    queue.ended.connect(lambda order, outcome: ended.append((order.key, outcome.status)))
     for key in ("profile", "search", "validate"):
-        queue.put(key, ["--version"], lambda job, key=key: told.__setitem__(key, job))
+        queue.put(key, "Version", ["--version"], lambda job, key=key: told.__setitem__(key, job))
     assert queue.running.key == "profile" and queue.waiting == 2
     queue.cancel("search")
     assert ended == [("search", "cancelled")] and not told["search"].is_running

@@ -73,14 +73,16 @@ def test_a_profile_that_says_nothing_about_the_plans_device_is_not_taken_and_say
 def test_the_profile_just_measured_is_offered_for_estimates(window: object, qtbot: object, user_folder: Path) -> None:
     window.show_page("profile")
     page = window.page("profile")
-    assert not page.use_new.isVisible()
+    tab = page.run_tab
+    page.tabs.setCurrentWidget(tab)
+    assert not tab.use_new.isVisible()
     path = keep(user_folder, "new-a100", A100, "bf16")
-    page._end(Outcome("done", "", result={"event": "finished", "out": str(path)}))
+    tab._end(Outcome("done", "", result={"event": "finished", "out": str(path)}))
     window.estimator.ask_again()
-    qtbot.waitUntil(page.use_new.isVisible)
-    page.use_new.click()
+    qtbot.waitUntil(tab.use_new.isVisible)
+    tab.use_new.click()
     assert window.document.plan.profile == "new-a100"
-    qtbot.waitUntil(lambda: not page.use_new.isEnabled())
+    qtbot.waitUntil(lambda: not tab.use_new.isEnabled())
     assert "In use: new-a100" in used_line(window)
 
 
@@ -92,6 +94,9 @@ def test_without_torch_the_page_names_what_is_missing_and_still_offers_profiles(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "torch" else find(name, *more))
     window.show_page("profile")
     page = window.page("profile")
-    assert not page.start.isEnabled()
+    assert not page.plan_tab.start.isEnabled() and not page.verify_tab.start.isEnabled()
     assert "pip install torch==2.13.0" in window.findChild(object, "profile.why").text()
     assert page.used.count() == 2
+    for tab in (page.charts_tab, page.history_tab, page.compare_tab):
+        page.tabs.setCurrentWidget(tab)
+    assert page.history_tab.entry.name == "my-a100" and page.charts_tab.profile.currentData() == "my-a100"

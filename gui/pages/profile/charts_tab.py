@@ -1,0 +1,95 @@
+"""One profile as pictures: the roofline, and the rates of each operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
+
+from gui.chart_view import ChartView
+from gui.fields import ComboField
+from gui.widgets import Card, column, label, row
+
+if TYPE_CHECKING:
+    from planner.timing.profile_history import Entry
+
+CHARTS = {"roofline": "Roofline", "measured_rates": "Rate against tokens"}
+NO_PROFILE = "No profile yet: measure one, or put a profile's file into the folder that History names."
+
+
+class ChartsTab(QWidget):
+    """Has its own choice of profile, which follows the newest until another is chosen."""
+
+    failed = Signal(str)
+    saved = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName("Charts of a profile")
+        self.profile = ComboField([])
+        self.profile.setObjectName("profile.charted")
+        self.profile.setAccessibleName("Profile to show")
+        self.profile.setMinimumContentsLength(24)
+        self.profile.chosen.connect(lambda _: self._show_chosen())
+        self.kind = ComboField([(title, name) for name, title in CHARTS.items()])
+        self.kind.setObjectName("profile.chart")
+        self.kind.setAccessibleName("Chart")
+        self.kind.chosen.connect(lambda _: self._show_chosen())
+        self.about = label(role="muted", wrap=True, size=0.92)
+        self.about.setObjectName("profile.charted_about")
+        self.charts = {name: ChartView(name, title) for name, title in CHARTS.items()}
+        self._stack = QStackedWidget()
+        for chart in self.charts.values():
+            chart.failed.connect(self.failed)
+            chart.saved.connect(self.saved)
+            self._stack.addWidget(chart)
+        self._entries: dict[str, Entry] = {}
+        self._newest = ""
+        self._build()
+
+    def _build(self) -> None:
+        captions = [QLabel("&Profile"), QLabel("C&hart")]
+        for caption, field in zip(captions, (self.profile, self.kind), strict=True):
+            caption.setBuddy(field)
+        top = row(captions[0], self.profile, captions[1], self.kind, spacing=10)
+        top.layout().setStretch(1, 1)
+        picture = Card()
+        picture.body.setContentsMargins(10, 8, 10, 8)
+        picture.body.addWidget(self._stack, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 8, 0, 0)
+        content = column(top, self.about, picture, spacing=6)
+        content.layout().setStretch(2, 1)
+        layout.addWidget(content)
+
+    def show_entries(self, entries: list[Entry]) -> None:
+        """The profiles that can be read; a new one is shown at once."""
+        readable = {one.name: one for one in entries if one.profile}
+        newest = next(iter(readable), "")
+        chosen = self.profile.currentData() if newest == self._newest else newest
+        if list(readable.values()) == list(self._entries.values()):
+            return
+        self._entries, self._newest = readable, newest
+        self.profile.clear()
+        for name in readable:
+            self.profile.addItem(name, name)
+        self.choose(chosen if chosen in readable else newest)
+
+    def choose(self, name: str) -> None:
+        """Show this profile."""
+        self.profile.setCurrentIndex(max(0, self.profile.findData(name)))
+        self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        entry = self._entries.get(self.profile.currentData())
+        kind = self.kind.currentData()
+        self._stack.setCurrentWidget(self.charts[kind])
+        if entry is None or entry.profile is None:
+            self.about.setText(NO_PROFILE)
+            return
+        found = entry.profile
+        self.about.setText(
+            f"{found.model.name} on {found.device.name} in {found.dtype}, {found.created[:10]}, {len(found.rows)} rows"
+        )
+        self.charts[kind].show_data(found if kind == "roofline" else found.rows)
