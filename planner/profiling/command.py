@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from planner.plan import shipped
 from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
-    from planner.profiling.events import Event
+    from planner.profiling.events import Event, Planned
     from planner.timing.profile import Row
 
 TORCH = "torch==2.13.0"
@@ -43,6 +44,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--suite", default="quick", choices=("quick", "full"), help="how many shapes (default: quick)")
     parser.add_argument("--budget", metavar="TIME", help="time for all of it, such as 5m or 90s")
+    parser.add_argument(
+        "--plan", action="store_true", help="only list what would be measured, in order, with time and memory"
+    )
     parser.add_argument("--memory-limit", metavar="SIZE", help="take no more memory than this, such as 4GiB")
     parser.add_argument(
         "--collectives", action="store_true", help="measure the fabric between GPUs instead (not there yet)"
@@ -74,13 +78,14 @@ def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
         raise MissingError("--collectives: measuring the fabric is not there yet; leave the option out")
     model = shipped.model(arguments.model)
     require_torch()
+    started_s = time.perf_counter()
     from planner.profiling.profiler import profile
 
     happenings = profile(
         model, device=arguments.device, suite=arguments.suite, budget_s=budget_s, memory_limit_bytes=limit_bytes,
-        out=arguments.out, cancel=is_stopped,
+        out=arguments.out, cancel=is_stopped, started_s=started_s, plan_only=arguments.plan,
     )  # fmt: skip
-    return _print_events(happenings) if arguments.events else _print_table(happenings)
+    return _print_events(happenings) if arguments.events else _print_table(happenings, plan_only=arguments.plan)
 
 
 def require_torch() -> None:
@@ -138,18 +143,20 @@ def _exit_code(event: Event, code: int) -> int:
     return code
 
 
-def _print_table(happenings: Iterator[Event]) -> int:
-    """Progress on stderr; rows and summary on stdout once all are there."""
+def _print_table(happenings: Iterator[Event], *, plan_only: bool) -> int:
+    """Progress on stderr; rows and summary, or the plan alone, on stdout."""
     from planner.profiling import events
 
-    rows: list[Row] = []
+    rows: dict[tuple[Any, ...], Row] = {}
     code = 0
     for event in happenings:
         match event:
             case events.Measured(row=row):
-                rows.append(row)
+                rows[row.shape] = row
+            case events.Planned() if plan_only:
+                print(plan_table(event))
             case events.Finished():
-                print(table(rows))
+                print(table(list(rows.values())))
                 print(_closing(event))
         if words := _words(event):
             print(words, file=sys.stderr, flush=True)
@@ -175,8 +182,8 @@ def _words(event: Event) -> str:
 
 def table(rows: list[Row]) -> str:
     """The rows for a person to read."""
-    head = f"{'operation':<15}{'direction':<10}{'shape':>10}{'width':>7}{'median':>10}{'spread':>7}{'n':>5}"
-    head += f"{'rate':>15}{'memory':>10}"
+    head = f"{'operation':<15}{'direction':<10}{'manner':<26}{'shape':>10}{'width':>6}{'median':>10}"
+    head += f"{'spread':>8}{'n':>5}{'rate':>15}{'memory':>10}"
     return "\n".join([head, *(_table_line(row) for row in rows)])
 
 
@@ -189,10 +196,27 @@ def _table_line(row: Row) -> str:
     spread = f"{row.spread:.1%}" if row.n > 1 else "–"
     memory = units.show_bytes(row.peak_memory_bytes) if row.peak_memory_bytes else ""
     mark = "  noisy" if row.is_noisy else ""
+    manner = ", ".join(filter(None, (row.dtype, row.manner)))
     return (
-        f"{row.operation:<15}{row.direction:<10}{shape:>10}{width:>7}{units.show_duration(row.median_s):>10}"
-        f"{spread:>7}{row.n:>5}{rate:>15}{memory:>10}{mark}"
+        f"{row.operation:<15}{row.direction:<10}{manner:<26}{shape:>10}{width:>6}"
+        f"{units.show_duration(row.median_s):>10}{spread:>8}{row.n:>5}{rate:>15}{memory:>10}{mark}"
     )
+
+
+def plan_table(planned: Planned) -> str:
+    """What would be measured, in order, for a person to read."""
+    lines = [f"{'':>4}  {'what':<16}{'manner':<30}{'shape':>10}{'width':>6}{'time':>10}{'until':>10}{'memory':>10}"]
+    until_s = 0.0
+    for number, one in enumerate(planned.shapes, 1):
+        until_s += one.seconds
+        shape = f"{one.batch}×{one.sequence}" if one.batch else ""
+        width = f"1/{one.shards}" if one.shards > 1 else ""
+        time, memory = units.show_duration(one.seconds), units.show_bytes(one.memory_bytes)
+        lines.append(
+            f"{number:>4}  {one.operation:<16}{one.manner:<30}{shape:>10}{width:>6}{time:>10}"
+            f"{f'{until_s / 60:.1f} min':>10}{memory:>10}"
+        )
+    return "\n".join(lines)
 
 
 def _closing(event: Any) -> str:

@@ -81,10 +81,10 @@ def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     return x * cosines + torch.cat((-right, left), dim=-1) * sines
 
 
-def attention_core(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Causal attention of [b, a, s, d] over [b, k, s, d] → [b, a, s, d], by the fastest kernel the device offers."""
+def attention_core(queries: Tensor, keys: Tensor, values: Tensor, *, causal: bool = True) -> Tensor:
+    """Attention of [b, a, s, d] over [b, k, s, d] → [b, a, s, d], by the kernel that torch chooses here."""
     grouped = queries.shape[1] != keys.shape[1]
-    return F.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=grouped)
+    return F.scaled_dot_product_attention(queries, keys, values, is_causal=causal, enable_gqa=grouped)
 
 
 class AttentionBlock(nn.Module):

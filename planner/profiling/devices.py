@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib.util
 import math
 import os
 import platform
+import shutil
 import statistics
 import sys
 import time
@@ -17,11 +20,28 @@ import torch
 
 import planner
 from planner.errors import InputError, MissingError, shorten
+from planner.profiling.points import Offers
 from planner.timing.profile import Condition, Device, Software
+from planner.timing.selection import data_sheet
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {
+    "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16,
+}  # fmt: skip
+"""Of weights and activations. tf32 is a way to multiply fp32 (`use_tf32`), fp8 that of the products' operands."""
+LEAST_CAPABILITY = {"fp32": (0, 0), "fp16": (5, 3), "tf32": (8, 0), "bf16": (8, 0), "fp8": (8, 9)}
+"""CUDA compute capability from which a GPU multiplies in a dtype (CUDA C++ Programming Guide, compute capabilities)."""
 HALF_IS_WORTH_IT = 1.5
 """A CPU is measured in bf16 when that multiplies this much faster than fp32: when it has units for it."""
+HAS_UNITS = 0.5
+"""A CPU that multiplies a dtype at less than this share of its fastest only emulates it."""
+REACHED_SHARE = {"cpu": 0.9, "cuda": 0.5}
+"""Of a bare matrix product's speed (CPU) or the data sheet's peak (GPU), what a whole layer is expected to reach before
+any was measured."""
+MEMORY_SHARE, ROUGH_BANDWIDTH_BYTES_PER_S = 0.8, {"cpu": 8e9, "cuda": 1e12}
+"""Of the data sheet's bandwidth what is expected to be reached; of a device without a sheet, a modest guess."""
+FLUSHES = 2
+"""How many times the last-level cache is overwritten to flush it, by its size."""
+ROUGH_CACHE_BYTES = 2**26
 DISTURBING_LOAD = 0.1
 """Share of all cores in other programs' hands above which a CPU's row is marked as disturbed."""
 SHORTEST_LOAD_S = 0.2
@@ -83,11 +103,69 @@ def limit_cuda_memory(limit_bytes: float) -> None:
     torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total))
 
 
-def choose_dtype(kind: str) -> str:
+def rates(device: Device) -> dict[str, float]:
+    """FLOP/s that a layer is expected to reach before any was measured, by the dtypes that the device has.
+
+    Of a GPU whose data sheet is known by that, else by a moment's bare matrix products.
+    """
+    if device.kind == "cpu":
+        found = {dtype: matmul_rate("cpu", dtype) for dtype in ("fp32", "bf16", "fp16")}
+        slowest = HAS_UNITS * max(found.values())
+        return {dtype: REACHED_SHARE["cpu"] * rate for dtype, rate in found.items() if rate >= slowest}
+    capability = tuple(map(int, device.capability.split(".")))
+    offered = [dtype for dtype, least in LEAST_CAPABILITY.items() if capability >= least]
+    sheet = data_sheet(device)
+    peaks = {dtype: sheet.peak(dtype) if sheet else None for dtype in offered}
+    half = "bf16" if "bf16" in offered else "fp16"
+    return {dtype: REACHED_SHARE["cuda"] * (peak or _probed(dtype, half)) for dtype, peak in peaks.items()}
+
+
+def _probed(dtype: str, half: str) -> float:
+    """FLOP/s of a bare product; of fp8, which `torch.mm` does not take, of the half precision."""
+    use_tf32(dtype == "tf32")
+    return matmul_rate("cuda", half if dtype == "fp8" else dtype, 4096)
+
+
+def choose_dtype(kind: str, rates: dict[str, float]) -> str:
     """bf16 on a GPU that has units for it, else fp16; on a CPU fp32 unless bf16 is clearly faster there."""
     if kind == "cuda":
-        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
-    return "bf16" if matmul_rate("cpu", "bf16") > HALF_IS_WORTH_IT * matmul_rate("cpu", "fp32") else "fp32"
+        return "bf16" if "bf16" in rates else "fp16"
+    return "bf16" if rates.get("bf16", 0.0) > HALF_IS_WORTH_IT * rates.get("fp32", 0.0) else "fp32"
+
+
+def bandwidth_bytes_per_s(device: Device) -> float:
+    """Of its memory, by the data sheet where there is one."""
+    sheet = data_sheet(device) if device.kind == "cuda" else None
+    return MEMORY_SHARE * sheet.memory_bandwidth_bytes_per_s if sheet else ROUGH_BANDWIDTH_BYTES_PER_S[device.kind]
+
+
+def offers(kind: str, dtypes: list[str]) -> Offers:
+    """What can be measured beside the plain way: `dtypes`, and what torch has kernels, optimizers, a compiler for."""
+    optimizers = ["foreach", "for-loop"]
+    if importlib.util.find_spec("bitsandbytes"):
+        optimizers.append("8-bit")
+    if kind == "cuda":
+        compiler = importlib.util.find_spec("triton") is not None
+        return Offers(tuple(dtypes), ("flash", "efficient", "cudnn", "math"), tuple(optimizers), compiler)
+    compiler = any(map(shutil.which, (os.environ.get("CXX") or "g++", "clang++", "cl")))
+    return Offers(tuple(dtypes), ("flash", "math"), tuple(optimizers), compiler)
+
+
+def use_tf32(on: bool) -> None:
+    """Whether a GPU multiplies fp32 in tf32 from here on. (A CPU takes no notice: it has no such units.)"""
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high" if on else "highest")
+
+
+def flush_bytes(kind: str) -> int:
+    """Bytes to overwrite so that nothing else is left in the last-level cache."""
+    if kind == "cuda":
+        size = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 0) or ROUGH_CACHE_BYTES
+        return FLUSHES * int(size)
+    with contextlib.suppress(OSError, ValueError):
+        text = Path("/sys/devices/system/cpu/cpu0/cache/index3/size").read_text().strip()  # such as 32768K
+        return FLUSHES * int(text.removesuffix("K")) * 1024
+    return FLUSHES * ROUGH_CACHE_BYTES
 
 
 def matmul_rate(kind: str, dtype: str, size: int = 512, time_s: float = 0.1) -> float:
@@ -110,6 +188,7 @@ def synchronize(kind: str) -> None:
 
 def release(kind: str) -> None:
     """Give freed memory back, so that the next shape is not refused for crumbs."""
+    gc.collect(2 if kind == "cuda" else 1)  # what a failed call left in a circle is young
     if kind == "cuda":
         torch.cuda.empty_cache()
 
@@ -145,10 +224,13 @@ class Sensor:
         import pynvml
 
         pynvml.nvmlInit()
-        bus = torch.cuda.get_device_properties(0)
-        address = f"{bus.pci_domain_id:08x}:{bus.pci_bus_id:02x}:{bus.pci_device_id:02x}.0"
-        self._handle = pynvml.nvmlDeviceGetHandleByPciBusId(address)
         self.driver = str(pynvml.nvmlSystemGetDriverVersion())
+        found = torch.cuda.get_device_properties(0)
+        try:
+            self._handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{found.uuid}")
+        except pynvml.NVMLError:
+            address = f"{found.pci_domain_id:08x}:{found.pci_bus_id:02x}:{found.pci_device_id:02x}.0"
+            self._handle = pynvml.nvmlDeviceGetHandleByPciBusId(address)
         self._nvml = pynvml
 
     def start(self) -> None:

@@ -47,6 +47,7 @@ class PlannedShape:
     shards: int
     seconds: float  # estimated
     memory_bytes: float  # estimated
+    manner: str = ""  # what sets a variant apart, in words: fp8, compiled, chunked …
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Planned(Event):
 
 @dataclass(frozen=True)
 class Measured(Event):
-    """One row, already durable."""
+    """One row, already durable. Of a shape that was measured before it takes the earlier row's place, runs pooled."""
 
     word: ClassVar[str] = "row"
     row: Row

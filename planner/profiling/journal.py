@@ -10,13 +10,21 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import IO, Any
 
 from pydantic import ValidationError
 
 from planner.errors import InputError
 from planner.plan.file import write_atomically
+from planner.profiling.recorder import folded
 from planner.timing.profile import Profile, Row, from_data, summarize
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 def partial_path(out: Path) -> Path:
@@ -25,22 +33,26 @@ def partial_path(out: Path) -> Path:
 
 
 class Journal:
-    """An append-only partial file. `rows` are those that an earlier, killed run of the same kind left."""
+    """An append-only partial file of visits, in order. `rows` are those that an earlier, killed run left."""
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
-        """head: the profile's content without rows. Raises `InputError` when the place cannot be written."""
+        """head: the profile's content without rows. Raises `InputError` when the place cannot be written, or another
+        run is writing there."""
         self.path = path
         self.rows: list[Row] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if is_in_use(path):
+                raise InputError(f"{path}: another run is writing it; wait for it, or choose another --out")
             old_head, old_rows = _read(path)
-            if old_head is not None and _identity(old_head) == _identity(head):
+            if old_head is not None and identity(old_head) == identity(head):
                 self.rows = old_rows
             elif path.exists():  # another device's or model's: not ours to lose
                 path.replace(path.with_name(f"{path.name}.old"))
             rows = [row.model_dump(mode="json", exclude_defaults=True) for row in self.rows]
             write_atomically(path, "".join(_line(data) for data in (head, *rows)))
             self._file = path.open("a", encoding="utf-8")
+            _lock(self._file)
         except OSError as error:
             raise InputError(
                 f"{path.parent}: cannot be written ({error.strerror or error}); choose another --out"
@@ -68,15 +80,15 @@ class Journal:
 def recover(path: Path) -> Profile:
     """The profile, marked incomplete, in a killed run's partial file. Raises `InputError` when it holds none."""
     try:
-        head, rows = _read(path)
+        head, visits = _read(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     if head is None:
         raise InputError(f"{path}: not a partial profile")
-    profile = from_data(head, str(path))
+    profile, rows = from_data(head, str(path)), folded(visits)
     return profile.model_copy(
         update={
-            "rows": tuple(rows),
+            "rows": rows,
             "summary": summarize(rows),
             "complete": False,
             "incomplete_because": "interrupted",
@@ -106,7 +118,30 @@ def _line(data: dict[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False) + "\n"
 
 
-def _identity(head: dict[str, Any]) -> str:
-    """What must agree for rows to be carried over: device, software, model and dtype."""
+def identity(head: dict[str, Any]) -> str:
+    """What must agree for rows to stand in one profile: device, software, model and dtype."""
     kept = {key: head.get(key) for key in ("format", "version", "device", "software", "model", "dtype")}
     return json.dumps(kept, sort_keys=True)
+
+
+def head_of(path: Path) -> dict[str, Any]:
+    """The first line of a partial file; empty where there is none."""
+    head, _ = _read(path)
+    return head or {}
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a run that is still alive is writing here (told on POSIX alone)."""
+    if fcntl is None or not path.exists():
+        return False
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _lock(file: IO[str]) -> None:
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,34 +1,32 @@
-"""The calls that are timed: each operation of a decoder with its inputs, its stages and what it amounts to.
-
-A forward and backward pass is one call of two stages. Gradients are set to None between calls, as after an optimizer
-step: the backward pass writes fresh weight gradients and adds to none (accumulation over micro-batches is left out).
-"""
+"""What is timed at a point: each operation with its stages and what it amounts to, built when its turn comes."""
 
 from __future__ import annotations
 
-import math
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from typing import Any
 
 import torch
-from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from planner.plan.model import Model
-from planner.profiling import decoder
+from planner.profiling import calls, decoder, devices, float8
+from planner.profiling.calls import Subject
+from planner.profiling.demand import KINDS, Demand
 from planner.profiling.devices import DTYPES, synchronize
-from planner.profiling.points import Point, optimizer_parameters
-from planner.profiling.timer import Mark, Once
+from planner.profiling.points import Point
+from planner.profiling.timer import Once
 from planner.timing.profile import Direction, Operation
 
-MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
-"""Square product that shows the achievable peak."""
-COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}
-"""Far above any cache."""
-LAUNCHES = 1000
-"""Small kernels in one timing of the launch overhead."""
+COMPILER = "inductor"
+"""Backend of torch.compile: torch's own default."""
+OPTIMIZERS: dict[str, tuple[dict[str, Any], float]] = {
+    "": ({"fused": True}, 28.0), "foreach": ({"foreach": True}, 28.0), "for-loop": ({"foreach": False}, 28.0),
+    "8-bit": ({}, 16.0),
+}  # fmt: skip
+"""AdamW by variant: options, and the least bytes moved a parameter. fp32 weight, gradient and both moments read, all
+but the gradient written; with moments of 8 bits 4 bytes in place of 16 (Dettmers 2021, arXiv 2110.02861)."""
 
 
 @dataclass(frozen=True)
@@ -40,104 +38,100 @@ class Task:
     dtype: str
     flops: tuple[float, ...]
     prepare: Callable[[], Subject]
+    model: Model  # as measured: with other heads where the point's variant says so
     repeats_inside: int = 1  # the call does its work this many times over
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A built call, ready to be run: on the device, inputs and all."""
-
-    once: Once
-    bytes: tuple[float, ...]  # least memory traffic by stage
-    parameters: int = 0
-    own_bytes: float = 0.0  # weights and inputs, there before the call
-    counted_peak_bytes: float | None = None  # weights, gradients, saved activations and output
-    activation_bytes: float | None = None  # saved for the backward pass
-
-
 class Bench:
-    """Builds the tasks of a point on one device, and keeps the layer while its width stays the same."""
+    """Builds the tasks of a point on one device, and keeps the layer while its width and dtype stay the same."""
 
-    def __init__(self, model: Model, kind: str, dtype: str, memory_limit_bytes: float) -> None:
-        self.model, self.kind, self.dtype = model, kind, dtype
-        self.memory_limit_bytes = memory_limit_bytes
-        self._layer: tuple[int, Any] | None = None
+    def __init__(self, demand: Demand) -> None:
+        self.demand, self.kind = demand, demand.kind
+        self._layer: tuple[tuple[int, str], Any] | None = None
+        self._has_compiled = False
 
     def tasks(self, point: Point) -> Iterator[Task]:
         """What is timed at a point."""
-        if point.group == "ceilings":
-            yield self._ceiling("matmul_peak", self._matmul, flops=2.0 * self.matmul_size**3)
-            yield self._ceiling("copy_peak", self._copy)
-            yield self._ceiling("launch", self._launch, repeats=LAUNCHES)
-        elif point.group == "optimizer":
-            yield Task("optimizer", ("step",), "fp32", (0.0,), self._optimizer)
-        elif point.group == "layer":
-            for operation in ("attention_core", "attention", "feed_forward", "layer"):
-                yield self._block(operation, point)
-        else:
-            yield self._block(point.group, point)
+        for operation in point.operations:
+            yield self._task(operation, point)
 
     def clear(self) -> None:
-        """Let go of the layer."""
+        """Let go of the layer, and of what was compiled."""
         self._layer = None
+        if self._has_compiled:
+            torch.compiler.reset()
 
-    @property
-    def matmul_size(self) -> int:
-        """The square product's side, smaller where memory is short."""
-        room = math.sqrt(self.memory_limit_bytes / 4 / 3 / DTYPES[self.dtype].itemsize)
-        return max(64, min(MATMUL_SIZE[self.kind], int(room) // 64 * 64))
+    def _task(self, operation: Operation, point: Point) -> Task:
+        dtype = self.demand.dtype_of(point)
+        both: tuple[Direction, ...] = ("forward", "backward")
+        directions: tuple[Direction, ...] = ("forward",)
+        model, repeats = self.demand.form(point), 1
+        flops = self.demand.flops_of(operation, point)
+        prepare: Callable[[], Subject]
+        match operation:
+            case "matmul_peak":
+                prepare = partial(self._matmul, dtype)
+            case "copy_peak":
+                prepare = self._copy
+            case "launch":
+                prepare, repeats = self._launch, self.demand.launches
+            case "optimizer":
+                prepare, dtype, directions = partial(self._optimizer, point.variant), "fp32", ("step",)
+            case _:
+                prepare, directions = partial(self._subject, operation, point), both
+        return Task(operation, directions, dtype, flops, partial(self._prepared, prepare, point), model, repeats)
 
-    @property
-    def copy_bytes(self) -> int:
-        """Bytes copied, fewer where memory is short."""
-        return int(min(COPY_BYTES[self.kind], max(2**20, self.memory_limit_bytes / 8)))
-
-    @property
-    def ceiling_bytes(self) -> float:
-        """Memory that the ceilings take."""
-        return max(3.0 * self.matmul_size**2 * DTYPES[self.dtype].itemsize, 2.0 * self.copy_bytes)
-
-    def _block(self, operation: Operation, point: Point) -> Task:
-        flops = count_flops(operation, self.model, point.batch, point.sequence, point.shards)
-        return Task(operation, ("forward", "backward"), self.dtype, flops, lambda: self._subject(operation, point))
+    def _prepared(self, prepare: Callable[[], Subject], point: Point) -> Subject:
+        """The subject, built and run in the point's manner."""
+        devices.use_tf32(self.demand.dtype_of(point) == "tf32")
+        subject = prepare()
+        return calls.after_flushing(subject, self.demand.flush_bytes, self.kind) if point.flushed else subject
 
     def _subject(self, operation: Operation, point: Point) -> Subject:
-        module = self._module(operation, point.shards)
-        run, inputs = call(operation, self.model, module, point, self.kind, DTYPES[self.dtype])
-        return trained(operation, run, inputs, list(module.parameters()) if module is not None else [])
+        model = self.demand.form(point)
+        module = self._module(operation, model, point)
+        parameters = list(module.parameters()) if module is not None else []
+        if point.compiled:
+            torch.compiler.reset()  # each shape is compiled for itself; torch gives up after a few of one function
+            self._has_compiled = True
+            module = torch.compile(module, dynamic=False, backend=COMPILER)
+        dtype = DTYPES[self.demand.dtype_of(point)]
+        run, inputs = calls.call(operation, model, module, point, self.kind, dtype)
+        return calls.trained(operation, run, inputs, parameters)
 
-    def _module(self, operation: Operation, shards: int) -> Any:
+    def _module(self, operation: Operation, model: Model, point: Point) -> Any:
         """The operation's module on the device; the layer's blocks are those of the layer itself."""
-        dtype = DTYPES[self.dtype]
-        if operation in ("embedding", "head_loss"):
-            kind = decoder.Embedding if operation == "embedding" else decoder.HeadLoss
-            return decoder.build(kind, self.model, device=self.kind, dtype=dtype, shards=shards)
         if operation == "attention_core":
             return None
-        if self._layer is None or self._layer[0] != shards:
+        if point.group != "layer":
+            return self._built(KINDS[operation], model, point)
+        key = (point.shards, self.demand.dtype_of(point))
+        if self._layer is None or self._layer[0] != key:
             self._layer = None  # the old one first: two may not fit
-            self._layer = (
-                shards,
-                decoder.build(decoder.Layer, self.model, device=self.kind, dtype=dtype, shards=shards),
-            )
+            self._layer = (key, self._built(decoder.Layer, model, point))
         layer = self._layer[1]
         layer.zero_grad(set_to_none=True)
         return layer if operation == "layer" else getattr(layer, operation)
 
-    def _ceiling(
-        self, operation: Operation, prepare: Callable[[], Subject], *, flops: float = 0.0, repeats: int = 1
-    ) -> Task:
-        return Task(operation, ("forward",), self.dtype, (flops,), prepare, repeats)
+    def _built(self, kind: Any, model: Model, point: Point) -> Any:
+        dtype = self.demand.dtype_of(point)
+        module = decoder.build(kind, model, device=self.kind, dtype=DTYPES[dtype], shards=point.shards)
+        return float8.convert(module) if dtype == "fp8" else module
 
-    def _matmul(self) -> Subject:
-        size = self.matmul_size
-        left, right = (torch.randn(size, size, device=self.kind).to(DTYPES[self.dtype]) for _ in range(2))
+    def _matmul(self, dtype: str) -> Subject:
+        size = self.demand.matmul_size
+        left, right = (torch.randn(size, size, device=self.kind).to(DTYPES[dtype]) for _ in range(2))
+        if dtype == "fp8":
+            (left8, left_scale), (right8, right_scale) = (float8.cast(x, float8.FORWARD) for x in (left, right))
+            right8 = float8.column_major(right8)
+            once = _one_stage(lambda: float8.product(left8, right8, left_scale, right_scale, left.dtype))
+            return Subject(once, (left8.nbytes * 2.0 + left.nbytes,), own_bytes=left8.nbytes * 2.0 + 2.0 * left.nbytes)
         product = torch.empty_like(left)
         traffic = 3.0 * left.nbytes
         return Subject(_one_stage(lambda: torch.mm(left, right, out=product)), (traffic,), own_bytes=traffic)
 
     def _copy(self) -> Subject:
-        source = torch.zeros(self.copy_bytes, dtype=torch.uint8, device=self.kind).fill_(1)
+        source = torch.zeros(self.demand.copy_bytes, dtype=torch.uint8, device=self.kind).fill_(1)
         target = torch.zeros_like(source)
         traffic = 2.0 * source.nbytes
         return Subject(_one_stage(lambda: target.copy_(source)), (traffic,), own_bytes=traffic)
@@ -146,103 +140,28 @@ class Bench:
         crumb = torch.zeros(1, device=self.kind)
 
         def launches() -> None:
-            for _ in range(LAUNCHES):
+            for _ in range(self.demand.launches):
                 crumb.add_(1.0)
 
         return Subject(_one_stage(launches), (8.0,))
 
-    def _optimizer(self) -> Subject:
-        """One AdamW step (fused) over fp32 weights of the layer's shapes, as many of them as fit."""
+    def _optimizer(self, variant: str) -> Subject:
+        """One AdamW step over fp32 weights of the layer's shapes, as many of them as fit."""
         self.clear()
-        budget = optimizer_parameters(self.model, self.memory_limit_bytes)
-        weights = [torch.zeros(shape, device=self.kind) for shape in _shapes_up_to(self.model, budget)]
+        shapes = _shapes_up_to(self.demand.model, self.demand.optimizer_parameters)
+        weights = [torch.zeros(shape, device=self.kind) for shape in shapes]
         for weight in weights:
             weight.grad = torch.full_like(weight, 1e-3)
         count = sum(weight.numel() for weight in weights)
-        optimizer = torch.optim.AdamW([weight.requires_grad_() for weight in weights], fused=True)
-        return Subject(_one_stage(optimizer.step), (28.0 * count,), count, 16.0 * count, 16.0 * count)
+        options, moved = OPTIMIZERS[variant]
+        optimizer = _adamw(variant)([weight.requires_grad_() for weight in weights], **options)
+        return Subject(_one_stage(optimizer.step), (moved * count,), count, 16.0 * count, 16.0 * count)
 
 
-def call(
-    operation: Operation, model: Model, module: Any, point: Point, device: str, dtype: Any
-) -> tuple[Callable[[], Any], list[Any]]:
-    """The forward call of an operation and the inputs that want gradients, random and on the device."""
-    options: dict[str, Any] = {"device": device, "dtype": dtype}
-    b, s, h, d = point.batch, point.sequence, model.hidden, model.head_dim
-    if operation == "attention_core":
-        heads, kv_heads = model.heads // point.shards, max(1, model.kv_heads // point.shards)
-        inputs = [torch.randn(b, s, count, d, **options).requires_grad_() for count in (heads, kv_heads, kv_heads)]
-        return lambda: decoder.attention_core(*(x.transpose(1, 2) for x in inputs)), inputs  # from [b, s, a, d]
-    if operation == "embedding":
-        tokens = torch.randint(math.ceil(model.vocabulary / point.shards), (b, s), device=device)
-        return lambda: module(tokens), []
-    x = torch.randn(b, s, h, **options).requires_grad_()
-    if operation == "head_loss":
-        targets = torch.randint(math.ceil(model.vocabulary / point.shards), (b, s), device=device)
-        return lambda: module(x, targets), [x]
-    if operation in ("attention", "layer"):
-        rotary = decoder.rotary_like(x, d)
-        return lambda: module(x, rotary), [x]
-    return lambda: module(x), [x]
-
-
-def trained(operation: Operation, run: Callable[[], Any], inputs: list[Any], parameters: list[Any]) -> Subject:
-    """A call of two stages, forward and backward, with what a first trial of it saved for the backward pass."""
-    output, saved = saved_bytes(run, parameters)
-    gradient = torch.randn_like(output) if output.dim() else None
-    leaves = [*inputs, *parameters]
-
-    def once(mark: Mark) -> None:
-        for leaf in leaves:
-            leaf.grad = None
-        mark()
-        result = run()
-        mark()
-        result.backward(gradient)
-        mark()
-
-    weights, inside = _bytes_of(parameters), _bytes_of(inputs)
-    streamed = saved + output.nbytes
-    traffic = (weights + streamed, 2 * weights + streamed + inside)
-    if operation == "embedding":  # only the rows looked up are read; their gradient is as large as the table
-        traffic = (2.0 * output.nbytes, weights + 2.0 * output.nbytes)
-    peak = 2 * weights + 2 * inside + saved + 2 * output.nbytes
-    return Subject(once, traffic, sum(p.numel() for p in parameters), weights + inside, peak, saved)
-
-
-def saved_bytes(run: Callable[[], Any], parameters: list[Any]) -> tuple[Any, float]:
-    """Output of a call and the bytes it saved for its backward pass: each storage once, weights left out."""
-    known = {parameter.untyped_storage().data_ptr() for parameter in parameters}
-    found: dict[int, int] = {}
-
-    def keep(tensor: Any) -> Any:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in known:
-            found[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = run()
-    return output.detach(), float(sum(found.values()))
-
-
-@cache
-def count_flops(operation: Operation, model: Model, batch: int, sequence: int, shards: int) -> tuple[float, float]:
-    """FLOPs of matrix products forward and backward by torch's own counter on the meta device; attention in full."""
-    point = Point("layer", batch, sequence, shards)
-    kinds: dict[str, Any] = {
-        "attention": decoder.AttentionBlock, "feed_forward": decoder.FeedForwardBlock, "layer": decoder.Layer,
-        "embedding": decoder.Embedding, "head_loss": decoder.HeadLoss,
-    }  # fmt: skip
-    counter = FlopCounterMode(display=False)
-    with torch.device("meta"):
-        module = kinds[operation](model, shards) if operation in kinds else None
-    run, _ = call(operation, model, module, point, "meta", torch.float32)
-    with counter:
-        output = run()
-        forward = float(counter.get_total_flops())
-        output.sum().backward()
-    return forward, float(counter.get_total_flops()) - forward
+def _adamw(variant: str) -> Any:
+    if variant == "8-bit":
+        return importlib.import_module("bitsandbytes").optim.AdamW8bit
+    return torch.optim.AdamW
 
 
 def peak_memory(kind: str, subject: Subject, base_bytes: float) -> tuple[float | None, str]:
@@ -266,16 +185,12 @@ def start_peak(kind: str) -> float:
 
 
 def _one_stage(work: Callable[[], Any]) -> Once:
-    def once(mark: Mark) -> None:
+    def once(mark: Any) -> None:
         mark()
         work()
         mark()
 
     return once
-
-
-def _bytes_of(tensors: list[Any]) -> float:
-    return float(sum(tensor.nbytes for tensor in tensors))
 
 
 def _shapes_up_to(model: Model, budget: int) -> list[tuple[int, ...]]:

@@ -1,19 +1,17 @@
 """Profiles one model's layer on one device, as a generator of events.
 
 `profile` builds a single decoder layer at the model's true width and times its blocks, forward and backward, then the
-optimizer, the embedding and the head with its loss. It knows neither threads nor signals: whoever consumes the events
-passes a `cancel` check, which is asked between any two runs.
+optimizer, the embedding and the head with its loss; a full suite goes on to variants, where they tell most. It knows
+neither threads nor signals: whoever consumes the events passes a `cancel` check, asked between any two runs.
 """
 
 from __future__ import annotations
 
-import gc
 import math
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,10 +19,14 @@ from typing import Any, Literal
 from planner import library, units
 from planner.errors import CancelledError, InputError, MissingError, TrainplanError, shorten
 from planner.plan.model import Model
-from planner.profiling import decoder, devices, events, operations, points, timer
+from planner.profiling import decoder, devices, events, journal, operations, points, timer
+from planner.profiling.demand import Demand
+from planner.profiling.design import Design
 from planner.profiling.journal import Journal, partial_path
 from planner.profiling.points import Point
-from planner.timing.profile import FORMAT, VERSION, Profile, Row, save, summarize
+from planner.profiling.recorder import Recorder, blank, folded
+from planner.timing.fabric import Collectives
+from planner.timing.profile import FORMAT, VERSION, Profile, Row, from_data, save, summarize
 
 Suite = Literal["quick", "full"]
 SUITES = ("quick", "full")
@@ -38,16 +40,15 @@ SPENT_SHARE = 0.9
 """Of a point's share of the time left, how much its runs may take."""
 LARGEST_SHARE = 0.2
 """Of the budget, how much one point may take for more than the least number of runs: many shapes before quiet ones."""
-REACHED_SHARE = 0.9
-"""Of a bare matrix product's speed, what a whole layer reaches, for the estimate of time."""
-ROUGH_BANDWIDTH_BYTES_PER_S = {"cpu": 8e9, "cuda": 1e12}
+CAP = 2.0
+"""How many times its estimate a point of the grid may take for quieter times."""
 SHORTEST_CAP_S = 0.25
 """Every row may take this long, however little of the work it is."""
 ROUNDS, FEWEST_ROUNDS, ROUNDS_SHARE = 5, 3, 0.3
 """Blocks and layer are measured in turns so often, as far as this share of the budget goes; else not at all. On a busy
 machine of two cores the medians' ratio came out anywhere from 0.3 to 2.5, that of 16 rounds in turns at 1.00."""
-OVERHEAD_S = {"cpu": 0.3, "cuda": 0.5}
-"""Building, first calls, and the like, for one point."""
+PLANNED_ANEW = 20
+"""Points of a grid after which what lies ahead is told anew."""
 
 
 def never() -> bool:
@@ -64,15 +65,21 @@ def profile(
     memory_limit_bytes: float | None = None,
     out: Path | None = None,
     cancel: Callable[[], bool] = never,
+    started_s: float | None = None,
+    plan_only: bool = False,
 ) -> Iterator[events.Event]:
     """Measure a model's layer and write the profile; the last event is `Finished` or `Failed`.
 
-    device: auto, cuda or cpu. budget_s: time for everything, torch's import left out. memory_limit_bytes: at most this
-    much is taken (and never more than the device has free). out: the file, by default in the user's profile folder.
-    Cancelled, it writes what it has, marked incomplete.
+    device: auto, cuda or cpu. budget_s: time for everything since `started_s` (of `time.perf_counter`; now, by
+    default). memory_limit_bytes: at most this much is taken (and never more than the device has free). out: the file,
+    by default in the user's profile folder; rows of the same device, software and model that it holds are refined.
+    Cancelled, it writes what it has, marked incomplete. plan_only: the events are `Started` and `Planned`, and nothing
+    is measured or written.
     """
+    start_s = time.perf_counter() if started_s is None else started_s
     try:
-        yield from _Run(model, device, suite, budget_s, memory_limit_bytes, out, cancel).work()
+        run = _Run(model, device, suite, budget_s, memory_limit_bytes, out, cancel, start_s)
+        yield from run.plan() if plan_only else run.work()
     except TrainplanError as error:
         yield events.Failed(str(error), error.exit_code)
 
@@ -89,29 +96,45 @@ class _Run:
         memory_limit_bytes: float | None,
         out: Path | None,
         cancel: Callable[[], bool],
+        start_s: float,
     ) -> None:
-        self.start_s = time.perf_counter()
+        self.start_s = start_s
         decoder.require_decoder(model)
         if suite not in SUITES:
             raise InputError(f"suite: {shorten(suite)!r} is not one of {', '.join(SUITES)}")
         self.model, self.suite, self.cancel = model, suite, cancel
         self.kind = devices.resolve(device)
         self.device = devices.describe(self.kind)
-        self.dtype = devices.choose_dtype(self.kind)
-        self.element_bytes = int(devices.DTYPES[self.dtype].itemsize)
+        rates = devices.rates(self.device)
+        self.dtype = devices.choose_dtype(self.kind, rates)
         self.budget_s = budget_s or BUDGET_S[suite, self.kind]
         self.limit_bytes = self._limit(memory_limit_bytes)
-        self.out = out or _default_out(model, self.device.name)
-        self.sensor = devices.Sensor(self.kind)
-        self.clock = timer.clock_for(self.kind)
-        self.bench = operations.Bench(model, self.kind, self.dtype, self.limit_bytes)
-        size = 4096 if self.kind == "cuda" else 512
-        self.flops_per_s = REACHED_SHARE * devices.matmul_rate(self.kind, self.dtype, size)
-        self.rows: list[Row] = []
+        self.recorder = Recorder(self.kind, cancel)
+        self.software = devices.software(self.recorder.sensor)
+        bandwidth = devices.bandwidth_bytes_per_s(self.device)
+        flush = devices.flush_bytes(self.kind)
+        self.demand = Demand(model, self.kind, self.dtype, self.limit_bytes, rates, bandwidth, flush)
+        self.bench = operations.Bench(self.demand)
+        others = [dtype for dtype in rates if dtype != self.dtype]
+        self.points = points.points(model, suite, self.kind, devices.offers(self.kind, others))
+        self.design = Design((*self.points.essential, *self.points.grid), self.demand)
+        self.visits: list[Row] = []  # every row of every visit, in order
+        self.known: set[tuple[Any, ...]] = set()  # shapes that need not be measured again
         self.notes: list[str] = []
         self.done: list[Point] = []
         self.tried: set[Point] = set()
         self.ratio_in_turns: float | None = None
+        self.collectives: Collectives | None = None  # of the file that is refined
+        self.aside: Path | None = None  # where a profile that must not be mixed in goes
+        self.out = Path()
+        self.out = out or self._place()
+
+    def plan(self) -> Iterator[events.Event]:
+        """What would be measured, in order."""
+        yield self._started()
+        chosen = self._choose()
+        left_s = self._left_s() - sum(map(self._seconds, chosen))
+        yield self._planned([*chosen, *self._ahead(chosen, left_s)])
 
     def work(self) -> Iterator[events.Event]:
         """The whole run."""
@@ -123,51 +146,83 @@ class _Run:
             reason = ""
             try:
                 yield from self._take_over()
-                yield from self._measure_all()
+                yield from self._measure_essential()
+                yield from self._measure_grid()
+                yield self._progress([])
+                yield from self._say_what_is_wanting()
             except CancelledError:
                 reason = "cancelled"
-            if reason and not self.rows:
+            if reason and not self.visits:
                 raise CancelledError("cancelled before anything was measured; nothing is written")
-            if not reason and not any(row.operation == "layer" for row in self.rows):
+            if not reason and not self._has_layer():
                 raise MissingError(self._nothing_fits())
             result = self._result(reason)
+            if self.aside:
+                self.out.replace(self.aside)
             save(result, self.out)
             saved = True
-            yield events.Finished(str(self.out), not reason, len(self.rows), self._elapsed_s(), result.summary)
+            yield events.Finished(str(self.out), not reason, len(result.rows), self._elapsed_s(), result.summary)
         finally:
             self.bench.clear()
-            self.journal.close(remove=saved or not self.rows)
+            devices.use_tf32(False)
+            self.journal.close(remove=saved or not self.visits)
 
-    def _measure_all(self) -> Iterator[events.Event]:
+    def _measure_essential(self) -> Iterator[events.Event]:
         """Plan, measure the first point, plan the rest anew with what that taught about this device's speed."""
         shown: list[Point] = []
         while True:
             chosen = self._choose()
-            if chosen != shown:
-                yield events.Planned(tuple(map(self._planned, chosen)), sum(map(self._seconds, chosen)))
-            yield self._progress(chosen)
             if not chosen:
-                break
+                return
+            if chosen != shown:
+                left_s = self._left_s() - sum(map(self._seconds, chosen))
+                yield self._planned([*chosen, *self._ahead(chosen, left_s)])
+            yield self._progress(chosen)
             point, shown = chosen[0], chosen[1:]
-            share = self._seconds(point) / sum(map(self._seconds, chosen))
-            cap_s = min(SPENT_SHARE * self._left_s() * share, LARGEST_SHARE * self.budget_s)
-            yield from self._measure(point, cap_s)
-        yield from self._say_what_is_wanting()
+            yield from self._measure(point, self._cap_s(point, chosen))
+
+    def _measure_grid(self) -> Iterator[events.Event]:
+        """One point after another, where the next tells most for its time."""
+        if not self.points.grid:
+            return
+        count = 0
+        ahead: list[Point] = []
+        while (point := self.design.next(self._left_s(), LARGEST_SHARE * self.budget_s)) is not None:
+            if count % PLANNED_ANEW == 0:
+                ahead = self._ahead([], self._left_s())
+                yield self._planned(ahead)
+            count += 1
+            yield self._progress([point, *ahead[count % PLANNED_ANEW :]])
+            yield from self._visit(point, min(CAP * self._seconds(point), LARGEST_SHARE * self.budget_s))
+
+    def _ahead(self, chosen: list[Point], left_s: float) -> list[Point]:
+        """What of the grid would be measured after the chosen points in the time that they leave."""
+        if not self.points.grid:
+            return []
+        return self.design.ahead(left_s, LARGEST_SHARE * self.budget_s, after=chosen)
+
+    def _cap_s(self, point: Point, chosen: list[Point]) -> float:
+        """Time for an essential point's runs: its share of what is left, or where a grid follows enough."""
+        most_s = LARGEST_SHARE * self.budget_s
+        if self.points.grid:
+            return min(CAP * self._seconds(point), most_s)
+        share = self._seconds(point) / sum(map(self._seconds, chosen))
+        return min(SPENT_SHARE * self._left_s() * share, most_s)
 
     def _choose(self) -> list[Point]:
-        """The points still to be measured that fit memory and the time left, in the order of measuring.
+        """The essential points still to be measured that fit memory and the time left, in the order of measuring.
 
         Of each group at least one is measured, made smaller until it fits; of the others those that fit as they are.
         Once the time is up nothing more, as long as there is a layer.
         """
         chosen: list[Point] = []
-        if not self._left_s() and any(row.operation == "layer" for row in self.rows):
+        if not self._left_s() and self._has_layer():
             return []
         room_s = PLANNED_SHARE * self._left_s()
-        for point in points.points(self.model, self.suite, self.kind):
+        for point in self.points.essential:
             is_first = all(other.group != point.group for other in (*chosen, *self.tried))
             found = self._first_that_fits(point, room_s) if is_first else point
-            if found is None or found in self.tried or found in chosen or not self._fits(found):
+            if found is None or found in self.tried or found in chosen or not self.demand.fits(found):
                 continue
             seconds = self._seconds(found)
             if seconds <= room_s or is_first:
@@ -177,65 +232,81 @@ class _Run:
 
     def _first_that_fits(self, point: Point, room_s: float) -> Point | None:
         """The point or the largest smaller one that fits memory and time; narrower only where memory asks for it."""
-        fitting = [one for one in points.alternatives(point, self.model) if self._fits(one)]
+        fitting = [one for one in points.alternatives(point, self.model) if self.demand.fits(one)]
         widest = [one for one in fitting if one.shards == fitting[0].shards]
         in_time = (one for one in widest if self._seconds(one) <= room_s)
         return next(in_time, min(widest, key=self._seconds, default=None))
 
     def _say_what_is_wanting(self) -> Iterator[events.Event]:
         """Notes on disturbed rows and on the suite's points that were not measured, by reason."""
-        disturbed = sum(bool(row.throttled) for row in self.rows)
+        rows = folded(self.visits)
+        disturbed = sum(bool(row.throttled) for row in rows)
         if disturbed:
             cause = "other programs on this machine" if self.kind == "cpu" else "heat or a power brake"
-            yield from self._note(f"{disturbed} of {len(self.rows)} rows were slowed by {cause}; they weigh less")
-        wanted = [one for one in points.points(self.model, self.suite, self.kind) if one not in self.done]
-        large = [str(one) for one in wanted if not self._fits(one)]
-        slow = [str(one) for one in wanted if self._fits(one) and one not in self.tried]
+            yield from self._note(f"{disturbed} of {len(rows)} rows were slowed by {cause}; they weigh less")
+        suite = tuple(dict.fromkeys((*self.points.essential, *self.points.grid)))
+        wanted = [one for one in suite if one not in self.done]
+        large = [one for one in wanted if not self.demand.fits(one)]
+        left = [one for one in wanted if self.demand.fits(one) and one not in self.tried | self.design.dropped]
         if large:
             limit = units.show_bytes(self.limit_bytes)
-            yield from self._note(f"left out, as they need more than {limit}: {', '.join(large)}")
-        if slow:
-            yield from self._note(f"left out for want of time ({self.budget_s:.0f} s): {', '.join(slow)}")
-        smaller = [str(one) for one in self.done if one.group != "ceilings" and not self._is_of_the_suite(one)]
+            yield from self._note(f"left out, as they need more than {limit}: {_of(large)}")
+        if left and self.design.is_good_enough:
+            yield from self._note(f"left out, as they would tell little more: {_of(left)}")
+        elif left:
+            yield from self._note(f"left out for want of time ({self.budget_s:.0f} s): {_of(left)}")
+        smaller = [one for one in self.done if one.group != "ceilings" and one not in suite]
         if smaller:
-            yield from self._note(f"measured smaller than the suite has it: {', '.join(smaller)}")
-
-    def _is_of_the_suite(self, point: Point) -> bool:
-        return point in points.points(self.model, self.suite, self.kind)
+            yield from self._note(f"measured smaller than the suite has it: {_of(smaller)}")
 
     def _measure(self, point: Point, cap_s: float) -> Iterator[events.Event]:
-        """A point, or where memory runs out after all the next smaller one."""
+        """An essential point, or where memory runs out after all the next smaller one."""
         for smaller in points.alternatives(point, self.model):
             if smaller in self.tried:
                 continue
-            self.tried.add(smaller)
-            try:
-                yield from self._measure_here(smaller, cap_s)
-            except Exception as error:
-                problem = self._problem(smaller, error)
-            else:
-                self.done.append(smaller)
-                if smaller.group == "layer" and self.ratio_in_turns is None:
-                    self._measure_in_turns(smaller)
+            found = yield from self._try(smaller, cap_s)
+            if found != "too large":
                 return
-            gc.collect()
-            devices.release(self.kind)
-            yield from self._note(problem)
-            if "memory" not in problem:
-                return
+            self.design.drop(smaller, larger=True)
+
+    def _visit(self, point: Point, cap_s: float) -> Iterator[events.Event]:
+        """A point of the grid, the first time or once more; one that is impossible is not chosen again."""
+        again = point in self.done
+        found = yield from self._try(point, cap_s, again=again)
+        if found == "too large":
+            self.design.drop(point, larger=True)
+        elif found == "impossible":
+            self.design.drop(point, family=bool(point.manner))
+
+    def _try(self, point: Point, cap_s: float, *, again: bool = False) -> Generator[events.Event, None, str]:
+        """Measure one point; as the generator's value `done`, `too large` or `impossible`."""
+        self.tried.add(point)
+        found = "done"
+        try:
+            yield from self._measure_here(point, cap_s, again=again)
+        except Exception as error:
+            found, problem = self._problem(point, error)
+        if found == "done":
+            if not again:
+                self.done.append(point)
+            if point.group == "layer" and not point.manner and self.ratio_in_turns is None:
+                self._measure_in_turns(point)
+            return found
+        devices.release(self.kind)
+        yield from self._note(problem)
+        return found
 
     def _measure_in_turns(self, point: Point) -> None:
         """Attention and feed-forward against the layer, round by round, where there is time and memory for it."""
         blocks = ("attention", "feed_forward", "layer")
-        here = (point.batch, point.sequence, point.shards)
-        rows = [row for row in self.rows if row.operation in blocks and (row.batch, row.sequence, row.shards) == here]
-        once_s = sum(row.median_s for row in rows) * self.clock.bunch
-        rounds = min(ROUNDS, int(ROUNDS_SHARE * self.budget_s / once_s)) if once_s else 0
+        rows = [row for row in self.visits if row.operation in blocks and point.has(row, self.dtype)]
+        once_s = sum(row.median_s for row in rows) * self.recorder.clock.bunch
+        rounds = min(ROUNDS, int(min(ROUNDS_SHARE * self.budget_s, self._left_s()) / once_s)) if once_s else 0
         if rounds < FEWEST_ROUNDS:
             return
         try:
             calls = [task.prepare().once for task in self.bench.tasks(point) if task.operation in blocks]
-            times = timer.in_turns(calls, self.clock, rounds, self.cancel)
+            times = timer.in_turns(calls, self.recorder.clock, rounds, self.cancel)
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -243,82 +314,68 @@ class _Run:
             return
         self.ratio_in_turns = statistics.median((attention + feed) / layer for attention, feed, layer in times)
 
-    def _problem(self, point: Point, error: Exception) -> str:
-        """What to say of a failure; those that are not the device's are raised again."""
+    def _problem(self, point: Point, error: Exception) -> tuple[str, str]:
+        """What a failure means and what to say of it; those that are not the device's are raised again."""
         if isinstance(error, TrainplanError):
             raise error
         self.bench.clear()
         if devices.is_out_of_memory(error):
-            return f"{point}: ran out of memory; measuring it smaller"
-        return f"{point}: could not be measured ({type(error).__name__}: {shorten(error, 200)})"
+            return "too large", f"{point}: ran out of memory; measuring it smaller"
+        return "impossible", f"{point}: could not be measured ({type(error).__name__}: {shorten(error, 200)})"
 
-    def _measure_here(self, point: Point, cap_s: float) -> Iterator[events.Event]:
-        known = {row.shape for row in self.rows}
-        tasks = list(self.bench.tasks(point))
+    def _measure_here(self, point: Point, cap_s: float, *, again: bool) -> Iterator[events.Event]:
+        start_s = time.perf_counter()
+        tasks = [task for task in self.bench.tasks(point) if again or blank(task, point, 0).shape not in self.known]
         total = sum(sum(task.flops) for task in tasks)
+        before = len(self.visits)
         for task in tasks:
-            blank = self._blank(task, point)
-            if blank(0).shape in known:
-                continue
             share = sum(task.flops) / total if total else 1 / len(tasks)
-            for row in self._time(task, blank, max(cap_s * share, SHORTEST_CAP_S)):
-                self.rows.append(row)
+            for row in self.recorder.rows(task, point, max(cap_s * share, SHORTEST_CAP_S)):
+                self.visits.append(row)
+                self.known.add(row.shape)
                 self.journal.add(row)
-                yield events.Measured(row)
-        self._learn_speed(point)
-
-    def _time(self, task: operations.Task, blank: Callable[[int], Row], cap_s: float) -> list[Row]:
-        """The rows of one task, one a direction."""
-        subject = task.prepare()
-        self.sensor.start()
-        base = operations.start_peak(self.kind)
-        patience = replace(timer.PATIENCE[self.kind], cap_s=cap_s)
-        samples = timer.measure(subject.once, self.clock, patience, sense=self.sensor.read, cancel=self.cancel)
-        peak, origin = operations.peak_memory(self.kind, subject, base)
-        rows = []
-        for stage in range(len(task.directions)):
-            low, middle, high = (value / task.repeats_inside for value in samples.quartiles(stage))
-            changes: dict[str, Any] = {
-                "bytes": subject.bytes[stage], "parameters": subject.parameters, "median_s": middle,
-                "lower_quartile_s": low, "upper_quartile_s": high, "n": len(samples.stages[stage]),
-                "peak_memory_bytes": peak, "peak_memory_from": origin, "activation_bytes": subject.activation_bytes,
-                "condition": samples.condition, "throttled": self.sensor.is_throttled(samples.condition),
-            }  # fmt: skip
-            rows.append(Row.model_validate({**blank(stage).model_dump(), **changes}))
-        return rows
-
-    def _blank(self, task: operations.Task, point: Point) -> Callable[[int], Row]:
-        """A task's row before it is timed, by stage."""
-        model, t = self.model, point.shards
-        widths: dict[str, Any] = {}
-        if point.batch:
-            widths = {
-                "hidden": model.hidden, "heads": model.heads // t, "kv_heads": max(1, model.kv_heads // t),
-                "head_dim": model.head_dim, "ffn": model.ffn // t, "vocabulary": math.ceil(model.vocabulary / t),
-            }  # fmt: skip
-
-        def row(stage: int) -> Row:
-            return Row(
-                operation=task.operation, direction=task.directions[stage], dtype=task.dtype, batch=point.batch,
-                sequence=point.sequence, shards=t, flops=task.flops[stage], median_s=1.0, lower_quartile_s=1.0,
-                upper_quartile_s=1.0, n=1, **widths,
-            )  # fmt: skip
-
-        return row
+                yield events.Measured(*folded(one for one in self.visits if one.shape == row.shape))
+        if len(tasks) == len(point.operations):
+            self.design.learn(point, self.visits[before:], time.perf_counter() - start_s)
+        else:  # the rest was measured before a kill
+            self.design.learn(point, [row for row in folded(self.visits) if point.has(row, self.dtype)])
 
     def _take_over(self) -> Iterator[events.Event]:
-        """Rows of an earlier run into the same file that was killed."""
-        self.rows = list(self.journal.rows)
-        if self.rows:
-            yield from self._note(f"{len(self.rows)} rows taken over from an interrupted run")
+        """Rows of the profile to be refined, and of an earlier run into the same file that was killed."""
+        yield from self._base()
+        self.visits += self.journal.rows
+        if self.journal.rows:
+            yield from self._note(f"{len(self.journal.rows)} rows taken over from an interrupted run")
+        fixed = self.visits if self.points.grid else self.journal.rows  # a quick suite measures all of its points anew
+        self.known = {row.shape for row in fixed}
+        rows = folded(self.visits)
+        for point in dict.fromkeys((*self.points.essential, *self.points.grid)):
+            mine = [row for row in rows if point.has(row, self.dtype)]
+            if {row.operation for row in mine} == set(point.operations):
+                self.design.learn(point, mine)
+                if {row.shape for row in mine} <= self.known:
+                    self.tried.add(point)
+                    self.done.append(point)
 
-    def _fits(self, point: Point) -> bool:
-        return self._needed_bytes(point) <= self.limit_bytes
+    def _base(self) -> Iterator[events.Event]:
+        """Rows of the profile that is there already, if it is of this device, software, model and dtype."""
+        if not self.out.exists():
+            return
+        data = _content(self.out)
+        if journal.identity(data) != journal.identity(self._head()):
+            self.aside = self.out.with_name(f"{self.out.name}.old")
+            yield from self._note(
+                f"{self.out.name} was measured on another device, with other software, or of another model: it is kept "
+                f"as {self.aside.name}, and nothing of it is mixed in"
+            )
+            return
+        before = from_data(data, str(self.out))
+        self.visits, self.ratio_in_turns = list(before.rows), before.summary.ratio_in_turns
+        self.collectives = before.collectives
+        yield from self._note(f"{len(self.visits)} rows taken over from {self.out.name}, to be refined")
 
-    def _needed_bytes(self, point: Point) -> float:
-        if point.group == "optimizer":  # measured on as many parameters as fit
-            return 0.0
-        return points.needed_bytes(point, self.model, self.element_bytes, self.bench.ceiling_bytes)
+    def _has_layer(self) -> bool:
+        return any(row.operation == "layer" for row in self.visits)
 
     def _nothing_fits(self) -> str:
         if self.notes and "could not be measured" in self.notes[-1]:
@@ -329,29 +386,7 @@ class _Run:
         )
 
     def _seconds(self, point: Point) -> float:
-        """Estimated time of the least number of runs at a point."""
-        patience = timer.PATIENCE[self.kind]
-        runs = patience.warm_up + patience.least + 1
-        if point.group == "ceilings":
-            return runs * 0.3
-        work = points.work_flops(point, self.model) / self.flops_per_s
-        moved = points.moved_bytes(point, self.model, self.element_bytes) / ROUGH_BANDWIDTH_BYTES_PER_S[self.kind]
-        return OVERHEAD_S[self.kind] + runs * (work + moved)
-
-    def _learn_speed(self, point: Point) -> None:
-        """Let the estimates of time follow the last measured layer, or before any the bare matrix product."""
-        here = [
-            row
-            for row in self.rows
-            if (row.batch, row.sequence, row.shards) == (point.batch, point.sequence, point.shards)
-        ]
-        took_s = sum(
-            row.median_s for row in here if row.operation in ("attention_core", "attention", "feed_forward", "layer")
-        )
-        if point.group == "layer" and took_s:
-            self.flops_per_s = points.work_flops(point, self.model) / took_s
-        elif point.group == "ceilings":
-            self.flops_per_s = REACHED_SHARE * max(row.flops_per_s for row in here)
+        return self.design.seconds(point)
 
     def _limit(self, wanted_bytes: float | None) -> float:
         limit = min(wanted_bytes or math.inf, MEMORY_SHARE[self.kind] * devices.free_bytes(self.kind))
@@ -359,11 +394,15 @@ class _Run:
             devices.limit_cuda_memory(limit)
         return limit
 
-    def _planned(self, point: Point) -> events.PlannedShape:
-        needed = points.needed_bytes(point, self.model, self.element_bytes, self.bench.ceiling_bytes)
-        return events.PlannedShape(
-            point.group, point.batch, point.sequence, point.shards, self._seconds(point), min(needed, self.limit_bytes)
-        )
+    def _planned(self, chosen: list[Point]) -> events.Planned:
+        shapes = [
+            events.PlannedShape(
+                point.group, point.batch, point.sequence, point.shards, self._seconds(point),
+                min(self.demand.needed_bytes(point), self.limit_bytes), point.manner,
+            )
+            for point in chosen
+        ]  # fmt: skip
+        return events.Planned(tuple(shapes), sum(shape.seconds for shape in shapes))
 
     def _progress(self, chosen: list[Point]) -> events.Progress:
         """chosen: what is still to be measured."""
@@ -392,23 +431,52 @@ class _Run:
         return {"format": FORMAT, "version": VERSION, **self._result("").model_dump(mode="json", exclude_defaults=True)}
 
     def _result(self, reason: str) -> Profile:
+        rows = folded(self.visits)
         return Profile(
             name=self.out.stem, created=datetime.now(UTC).isoformat(timespec="seconds"), complete=not reason,
-            incomplete_because=reason, host=platform.node(), device=self.device,
-            software=devices.software(self.sensor), model=self.model, suite=self.suite, dtype=self.dtype,
-            elapsed_s=self._elapsed_s(), rows=tuple(self.rows), notes=tuple(self.notes),
-            summary=summarize(self.rows).model_copy(update={"ratio_in_turns": self.ratio_in_turns}),
+            incomplete_because=reason, host=platform.node(), device=self.device, software=self.software,
+            model=self.model, suite=self.suite, dtype=self.dtype, elapsed_s=self._elapsed_s(), rows=rows,
+            notes=tuple(self.notes), collectives=self.collectives,
+            summary=summarize(rows).model_copy(update={"ratio_in_turns": self.ratio_in_turns}),
         )  # fmt: skip
 
     def _elapsed_s(self) -> float:
         return time.perf_counter() - self.start_s
 
+    def _place(self) -> Path:
+        """Where a run without --out writes: where one like it was killed, the full suite's last file, or a new one."""
+        folder = library.user_folder() / "measured"
+        stem = f"{library.slug(self.model.name)[:60]}-{library.slug(self.device.name)[:60]}"
+        mine = journal.identity(self._head())
+        for path in sorted(folder.glob(f"{stem}-*"), reverse=True):
+            if path.name.endswith(".json.partial.jsonl") and not journal.is_in_use(path):
+                head, out = journal.head_of(path), path.with_name(path.name.removesuffix(".partial.jsonl"))
+            elif path.suffix == ".json" and self.suite == "full":
+                head, out = _content(path), path
+            else:
+                continue
+            if head.get("suite") == self.suite and journal.identity(head) == mine:
+                return out
+        return folder / f"{stem}-{datetime.now().strftime('%Y%m%d-%H%M%S')}.json"
 
-def _default_out(model: Model, device_name: str) -> Path:
-    """A new file in the user's profile folder: model, device, time."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{library.slug(model.name)[:60]}-{library.slug(device_name)[:60]}-{stamp}.json"
-    return library.user_folder() / "measured" / name
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return library.read_json(path)
+    except InputError:
+        return {}
+
+
+def _of(chosen: list[Point]) -> str:
+    """Points in words; many of one family as their number."""
+    families: dict[tuple[str, str], list[Point]] = {}
+    for point in chosen:
+        families.setdefault(point.family, []).append(point)
+    told = [
+        ", ".join(map(str, members)) if len(members) < 4 else f"{members[0].of_family} at {len(members)} shapes"
+        for members in families.values()
+    ]
+    return ", ".join(told)
 
 
 def _require_writable(out: Path) -> None:

@@ -49,7 +49,7 @@ class HostClock:
 
     def read(self) -> list[list[float]]:
         runs, self._runs = self._runs, []
-        return [list(np.diff(marks)) for marks in runs]
+        return [np.diff(marks).tolist() for marks in runs]
 
 
 class CudaClock:
@@ -76,6 +76,10 @@ class CudaClock:
 
 def clock_for(kind: str) -> Clock:
     return CudaClock() if kind == "cuda" else HostClock()
+
+
+LONG_RUN_S = 0.1
+"""A run this long leaves a GPU no time to idle between two reads, and its clock has settled after one."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,16 @@ def measure(
     once: Once, clock: Clock, patience: Patience, *, sense: Callable[[], Condition], cancel: Callable[[], bool]
 ) -> Samples:
     """Run `once` until its spread is good enough or its time is up. Raises `CancelledError` between two runs."""
-    _bunch(once, clock, patience.warm_up, cancel)
-    clock.read()
+    _bunch(once, clock, 1, cancel)
+    first_s = max(map(sum, clock.read()))
+    is_long = first_s > LONG_RUN_S  # neither to be warmed up nor bunched: the device is busy long enough with one
+    if not is_long:
+        _bunch(once, clock, patience.warm_up - 1, cancel)
+        clock.read()
     runs: list[list[float]] = []
     start = time.perf_counter()
     while True:
-        _bunch(once, clock, clock.bunch, cancel)
+        _bunch(once, clock, 1 if is_long else clock.bunch, cancel)
         condition = sense()  # while a GPU still works on the bunch
         runs += clock.read()
         samples = Samples(tuple(zip(*runs, strict=True)), condition)

@@ -129,6 +129,11 @@ class Row(_Part):
         return not (self.variant or self.sdpa or self.compiled or self.recompute or self.l2 == "flushed")
 
     @property
+    def manner(self) -> str:
+        """What sets a variant apart, in words; empty for a plain row. The dtype is told beside it."""
+        return manner("", self.variant, self.sdpa, self.compiled, self.recompute, self.l2 == "flushed")
+
+    @property
     def spread(self) -> float:
         """Interquartile range over median."""
         return (self.upper_quartile_s - self.lower_quartile_s) / self.median_s
@@ -163,6 +168,12 @@ class Row(_Part):
             self.recompute,
             self.l2 == "flushed",
         )
+
+
+def manner(dtype: str, variant: str, sdpa: str, compiled: bool, recompute: bool, flushed: bool) -> str:
+    """A variant in words: `fp8, tensorwise, compiled`."""
+    words = [dtype, variant, f"{sdpa} kernel" if sdpa else "", "compiled" * compiled, "recomputed" * recompute]
+    return ", ".join(filter(None, [*words, "cache flushed" * flushed]))
 
 
 class Comparison(_Part):

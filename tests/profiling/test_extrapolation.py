@@ -24,7 +24,7 @@ from planner.plan import file
 from planner.plan.file import PlanError
 from planner.plan.model import Model
 from planner.plan.plan import Plan
-from planner.profiling import operations, points, profiler, timer
+from planner.profiling import demand, points, profiler, timer
 from planner.timing import profile as profiles
 from planner.timing.profile import Profile
 
@@ -76,9 +76,9 @@ def measured(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Profile:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timer, "clock_for", lambda kind: CountingClock())
         patch.setitem(timer.PATIENCE, "cpu", timer.Patience(spread=0.05, warm_up=1, least=3, most=3))
-        patch.setitem(operations.MATMUL_SIZE, "cpu", 128)
-        patch.setitem(operations.COPY_BYTES, "cpu", 2**20)
-        patch.setattr(operations, "LAUNCHES", 10)
+        patch.setitem(demand.MATMUL_SIZE, "cpu", 128)
+        patch.setitem(demand.COPY_BYTES, "cpu", 2**20)
+        patch.setattr(demand, "LAUNCHES", 10)
         patch.setitem(points._LAYER_SHAPES, ("quick", "cpu"), SHAPES)
         out = tmp_path_factory.mktemp("profiles") / "tiny-cpu.json"
         for _ in profiler.profile(tiny, device="cpu", out=out, budget_s=600):

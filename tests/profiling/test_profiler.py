@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,15 @@ import torch
 from planner.errors import InputError
 from planner.plan import shipped
 from planner.plan.model import Model
-from planner.profiling import devices, events, journal, operations, points, profiler, timer
+from planner.profiling import demand, devices, events, journal, operations, points, profiler, timer
 from planner.timing import profile as profiles
 from planner.timing.profile import Condition, Profile
 
+pytestmark = pytest.mark.usefixtures("small")
 
-@pytest.fixture(autouse=True, scope="module")
-def small() -> Iterator[None]:
-    """Three runs of few and short shapes: the tests are about what is written, not how quiet it is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(timer.PATIENCE, "cpu", timer.Patience(spread=0.05, warm_up=1, least=3, most=3))
-        patch.setitem(operations.MATMUL_SIZE, "cpu", 128)
-        patch.setitem(operations.COPY_BYTES, "cpu", 2**20)
-        patch.setitem(points._LAYER_SHAPES, ("quick", "cpu"), ((1, 32), (1, 128), (2, 64)))
-        yield
+
+def demand_of(model: Model) -> demand.Demand:
+    return demand.Demand(model, "cpu", "fp32", 1e9, {"fp32": 1e10}, 1e10)
 
 
 def run(model: Model, out: Path, **options: Any) -> list[events.Event]:
@@ -105,7 +100,7 @@ def test_the_estimate_of_memory_covers_what_was_counted(happened: tuple[list[eve
     for row in written.rows:
         if row.operation in ("layer", "head_loss", "embedding"):
             point = points.Point(row.operation, row.batch, row.sequence, row.shards)
-            assert (row.peak_memory_bytes or 0) <= points.needed_bytes(point, written.model, 4)
+            assert (row.peak_memory_bytes or 0) <= demand_of(written.model).needed_bytes(point)
 
 
 def test_an_encoder_fails_with_a_reason(tmp_path: Path) -> None:
@@ -277,7 +272,7 @@ def test_alternatives_go_shorter_before_they_go_narrower(tiny: Model) -> None:
 
 def test_learned_positions_bound_the_sequences(tiny: Model) -> None:
     model = tiny.model_copy(update={"positions": "learned", "max_sequence": 64})
-    assert max(point.sequence for point in points.points(model, "quick", "cpu")) == 64
+    assert max(point.sequence for point in points.points(model, "quick", "cpu").essential) == 64
 
 
 def test_blocks_and_layer_are_measured_in_turns_where_there_is_time(
