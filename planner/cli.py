@@ -23,6 +23,7 @@ from planner.errors import InputError, MissingError, TrainplanError, shorten
 if TYPE_CHECKING:
     from planner.estimate import Estimate
     from planner.plan.plan import Plan
+    from planner.scenarios.command import Answer
 
 DEFAULT_PLAN = "llama-2-7b"
 
@@ -223,6 +224,11 @@ def _add_estimate(commands: Any) -> None:
         metavar="DIR",
         help="write the report (HTML, PDF), the cost table, the charts and the plan into a folder",
     )
+    parser.add_argument("--compare", nargs="+", metavar="PLAN", help="up to three plans beside this one")
+    parser.add_argument("--sensitivity", action="store_true", help="every input over its stated range")
+    parser.add_argument("--curve", metavar="INPUT", help="one input from end to end of its range")
+    parser.add_argument("--advice", action="store_true", help="the top bottlenecks, each with one change")
+    parser.add_argument("--schedule", action="store_true", help="what the pipeline's stages do in a step")
     parser.set_defaults(run=_estimate)
 
 
@@ -236,10 +242,14 @@ def _estimate(options: argparse.Namespace) -> int:
         raise InputError(
             "--csv, --html and --pdf take the name of a file, --report of a folder; the one given is blank"
         )
+    beside = _beside(result, options)
     if options.csv:
         from planner.reports import csv_report
 
-        csv_report.write(result, Path(options.csv), wide=options.wide)
+        if beside:
+            csv_report.write_table(*beside[0].table, Path(options.csv))
+        else:
+            csv_report.write(result, Path(options.csv), wide=options.wide)
         print(f"wrote {options.csv}", file=sys.stderr)
     if options.html:
         from planner.reports import html_report
@@ -254,10 +264,28 @@ def _estimate(options: argparse.Namespace) -> int:
     if options.report:
         _report(result, Path(options.report))
     if options.json:
-        print_json(result.json)
+        print_json({**result.json, **{answer.key: answer.json for answer in beside}})
+    elif beside:
+        print(result.verdict)
+        for answer in beside:
+            print(f"\n{answer.title}\n")
+            if answer.shown[1]:
+                print_table(*answer.shown)
     else:
         print_estimate(result)
     return 0
+
+
+def _beside(result: Estimate, options: argparse.Namespace) -> list[Answer]:
+    """What else was asked of an estimate; `--csv` writes one such table in place of the cost report."""
+    if not any((options.compare, options.sensitivity, options.curve, options.advice, options.schedule)):
+        return []
+    from planner.scenarios.command import answers
+
+    found = list(answers(result, options))
+    if options.csv and len(found) > 1:
+        raise InputError("--csv: one of --compare, --sensitivity, --curve, --advice, --schedule at a time")
+    return found
 
 
 def print_estimate(result: Estimate) -> None:

@@ -116,6 +116,8 @@ def show(value: float, unit: str = "", digits: int = 3) -> str:
         return show_bytes(value, digits)
     if unit in _SCALES:
         return _scaled(value, _SCALES[unit], digits, "\N{NO-BREAK SPACE}")
+    if unit in _WITHOUT_PREFIX:
+        return f"{_plain(value, digits)}\N{NO-BREAK SPACE}{unit}"
     if unit == "GPU-hours":
         return f"{value:,.0f}" if abs(value) >= 100 else _plain(value, digits)
     if unit in ("", "parameters", "tokens", "sequences", "GPUs", "layers", "steps", "tokens/s"):
@@ -138,6 +140,8 @@ def show_bytes(value: float, digits: int = 3) -> str:
     return _scaled(value, _BINARY, digits, "\N{NO-BREAK SPACE}")
 
 
+_WITHOUT_PREFIX = ("kg/kWh", "1/day")
+"""`0.0277 kg/kWh`, not `27.7 mkg/kWh`."""
 _COUNTING = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"), (1.0, "")]
 """From ten thousand on thousands are `k`; a four-digit number is read as it stands."""
 _BINARY = [(2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")]

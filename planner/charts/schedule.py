@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from planner.charts import style
 from planner.charts.style import Table, Theme
+from planner.schedule.order import Pipeline
 from planner.schedule.step import KINDS, Event, Schedule
 from planner.units import show
 
@@ -32,29 +33,35 @@ _PALEST = 0.45
 """How far the last of several chunks fades towards the background."""
 _SAME = 5e-4
 """Relative difference below which two times read the same."""
+_NOTHING = Schedule(Pipeline(0, 1, 0), (), ((), ()), (0.0, 0.0), (), 0.0)
 
 
 @dataclass(frozen=True)
 class Data:
     """The events of a step, or why there are none."""
 
-    events: tuple[Event, ...] = ()
-    stages: int = 0
-    chunks: int = 1
-    micro_batches: int = 0
-    name: str = ""
-    makespan_s: float = 0.0
-    estimated_s: float = 0.0
+    schedule: Schedule | None = None
     why: str = "No schedule to show yet."
 
     @classmethod
     def of(cls, schedule: Schedule) -> Data:
         """From a simulated step."""
-        pipeline = schedule.pipeline
-        return cls(
-            schedule.events, pipeline.stages, pipeline.chunks, pipeline.micro_batches, pipeline.name,
-            schedule.makespan_s, schedule.estimated_s,
-        )  # fmt: skip
+        return cls(schedule)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything that the stages do, and their bubbles."""
+        return self.schedule.events if self.schedule else ()
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Stages, chunks and micro-batches."""
+        return self.schedule.pipeline if self.schedule else Pipeline(1, 1, 0)
+
+    @property
+    def makespan_s(self) -> float:
+        """From the step's beginning to its end."""
+        return self.schedule.makespan_s if self.schedule else 0.0
 
     @property
     def shares(self) -> dict[str, float]:
@@ -64,7 +71,7 @@ class Data:
         for event in self.events:
             spent[KINDS[event.kind]] += event.end_s - event.start_s - event.collectives_s
             spent[COLLECTIVES] += event.collectives_s
-        whole = self.makespan_s * self.stages
+        whole = self.makespan_s * self.pipeline.stages
         return {name: seconds / whole for name, seconds in spent.items() if seconds > 0}
 
 
@@ -75,11 +82,11 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
         return
     axes = style.start(figure, theme)
     axes.set_xlim(0, data.makespan_s)
-    rows = max(float(data.stages), figure.bbox.height / figure.dpi * 100 * 0.6 / _TALLEST_PX)
-    axes.set_ylim((data.stages - 1 + rows) / 2, (data.stages - 1 - rows) / 2)
+    rows = max(float(data.pipeline.stages), figure.bbox.height / figure.dpi * 100 * 0.6 / _TALLEST_PX)
+    axes.set_ylim((data.pipeline.stages - 1 + rows) / 2, (data.pipeline.stages - 1 - rows) / 2)
     _ground(axes, data, theme)
     for kind in (name for name in KINDS if name != "bubble"):
-        _blocks(axes, [event for event in data.events if event.kind == kind], data.chunks, theme)
+        _blocks(axes, [event for event in data.events if event.kind == kind], data.pipeline.chunks, theme)
     _waits(axes, data.events, theme)
     _axis(axes, data, theme)
     _legend(axes, data, theme)
@@ -97,12 +104,7 @@ def describe(data: Data) -> str:
 
 def table(data: Data) -> Table:
     """Every event; stages, micro-batches and chunks are counted from 1."""
-    header = ("stage", "what", "micro_batch", "chunk", "start_s", "end_s", "collectives_s")
-    return header, [
-        (one.stage + 1, KINDS[one.kind], one.micro_batch + 1 or "", one.chunk + 1 if one.micro_batch >= 0 else "",
-         one.start_s, one.end_s, one.collectives_s)
-        for one in data.events
-    ]  # fmt: skip
+    return (data.schedule or _NOTHING).table
 
 
 def points(data: Data) -> list[tuple[float, float]]:
@@ -115,22 +117,26 @@ def readout(data: Data, index: int) -> str:
     one = data.events[index]
     what = KINDS[one.kind]
     if one.micro_batch >= 0:
-        what += f" of micro-batch {one.micro_batch + 1}" + (f", chunk {one.chunk + 1}" if data.chunks > 1 else "")
+        what += f" of micro-batch {one.micro_batch + 1}" + (
+            f", chunk {one.chunk + 1}" if data.pipeline.chunks > 1 else ""
+        )
     lasts = f"{show(one.end_s - one.start_s, 's')} from {show(one.start_s, 's')}"
     waits = f", {show(one.collectives_s, 's')} of it exposed collectives" if one.collectives_s > 0 else ""
     return f"Stage {one.stage + 1}: {what}\n{lasts}{waits}"
 
 
 def _verdict(data: Data) -> str:
-    shape = f"{data.micro_batches:,} micro-batch{'' if data.micro_batches == 1 else 'es'}"
-    if data.stages > 1:
-        shape += f" through {data.stages} stages" + (f" of {data.chunks} chunks" if data.chunks > 1 else "")
+    pipeline, estimated_s = data.pipeline, data.schedule.estimated_s if data.schedule else 0.0
+    shape = f"{pipeline.micro_batches:,} micro-batch{'' if pipeline.micro_batches == 1 else 'es'}"
+    if pipeline.stages > 1:
+        shape += f" through {pipeline.stages} stages"
+        shape += f" of {pipeline.chunks} chunks" if pipeline.chunks > 1 else ""
     said = show(data.makespan_s, "s")
-    if abs(data.makespan_s / data.estimated_s - 1) > _SAME:
-        said += f" (estimate: {show(data.estimated_s, 's')}, as if all stages were as long as the longest)"
+    if abs(data.makespan_s / estimated_s - 1) > _SAME:
+        said += f" (estimate: {show(estimated_s, 's')}, as if all stages were as long as the longest)"
     bubble = data.shares.get(KINDS["bubble"], 0.0)
-    said += f", {bubble:.1%} of it bubbles" if data.stages > 1 else ""
-    return f"{said}: {data.name}, {shape}"
+    said += f", {bubble:.1%} of it bubbles" if pipeline.stages > 1 else ""
+    return f"{said}: {pipeline.name}, {shape}"
 
 
 def _colour(theme: Theme, kind: str) -> str:
@@ -141,7 +147,7 @@ def _colour(theme: Theme, kind: str) -> str:
 def _ground(axes: Axes, data: Data, theme: Theme) -> None:
     """Every stage hatched from end to end: bubbles are what the blocks leave of it."""
     made = PolyCollection(
-        _boxes((stage, 0.0, data.makespan_s) for stage in range(data.stages)), facecolors=theme.background,
+        _boxes((stage, 0.0, data.makespan_s) for stage in range(data.pipeline.stages)), facecolors=theme.background,
         edgecolors=theme.muted, linewidths=0.0, hatch="////", zorder=1.5,
     )  # fmt: skip
     made.set_hatch_linewidth(0.5)
@@ -193,8 +199,8 @@ def _axis(axes: Axes, data: Data, theme: Theme) -> None:
     scale, unit = next((pair for pair in ((1.0, "s"), (1e-3, "ms")) if data.makespan_s >= pair[0]), (1e-6, "µs"))
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:g}"))
-    every = -(-data.stages // max(1, int(axes.figure.bbox.height / axes.figure.dpi * 100 * 0.55 / _STAGE_PX)))
-    shown = [float(row) for row in range(0, data.stages, every)]
+    every = -(-data.pipeline.stages // max(1, int(axes.figure.bbox.height / axes.figure.dpi * 100 * 0.55 / _STAGE_PX)))
+    shown = [float(row) for row in range(0, data.pipeline.stages, every)]
     style.ticks(axes.yaxis, shown, [f"Stage {int(row) + 1}" for row in shown])
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")

@@ -233,7 +233,7 @@ def frontier(
     low, high = bands.get("perplexity", (None, None))
     return Frontier(
         law, flops, _point(float(best.parameters), float(best.tokens), float(best.loss), low, high), bands, curve,
-        _standing(law, training, draws, unique_tokens) if training else None, budget, unique_tokens,
+        standing(law, training, draws, unique_tokens) if training else None, budget, unique_tokens,
         tuple(_warnings(law, flops, float(best.parameters), float(best.tokens), training, unique_tokens)),
     )  # fmt: skip
 
@@ -329,8 +329,8 @@ def _interval(values: Array) -> Interval:
     return float(low), float(high)
 
 
-def _standing(law: Law, training: Training, draws: Chinchilla | None, unique_tokens: float | None) -> Standing:
-    """The plan at its own N and D."""
+def standing(law: Law, training: Training, draws: Chinchilla | None, unique_tokens: float | None = None) -> Standing:
+    """The plan at its own N and D. `draws`: of the law's parameters (`law.samples`), for the band."""
     N, D, flops = training.parameters, training.tokens, training.flops
     if not law.gives_loss:
         return Standing(training.name, Point(N, D, None, None), flops, None)

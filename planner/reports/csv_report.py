@@ -13,12 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from planner.estimate import Estimate
+from planner.plan import fields
 from planner.plan.file import write_atomically
 from planner.plan.plan import Plan
-from planner.plan.section import unit_of
 
 COLUMNS = ("section", "item", "value", "unit", "low", "high", "kind", "formula", "source")
 
@@ -27,6 +25,11 @@ def write(estimates: Estimate | Sequence[Estimate], path: Path, *, wide: bool = 
     """Write the report of one or several estimates atomically. Raises `InputError` when the path is not writable."""
     several = [estimates] if isinstance(estimates, Estimate) else list(estimates)
     write_atomically(path, wide_text(several) if wide else long_text(several))
+
+
+def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]], path: Path) -> None:
+    """Write any other table in the report's form. Raises `InputError` when the path is not writable."""
+    write_atomically(path, table_text(header, rows))
 
 
 def long_text(estimates: Sequence[Estimate]) -> str:
@@ -67,7 +70,8 @@ def rows_of(estimate: Estimate) -> list[dict[str, Any]]:
 
 def assumptions(plan: Plan) -> list[tuple[str, Any, str]]:
     """Every field that the plan fills in: its path, the value in SI, the unit."""
-    return [(path, value, _unit(plan, path)) for path, value in _leaves(plan.model_dump(mode="json"))]
+    filled = ((path, value) for path, value in fields.leaves(plan.model_dump(mode="json")) if value not in (None, ""))
+    return [(path, value, fields.unit(path)) for path, value in filled]
 
 
 def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -93,19 +97,3 @@ def _cell(value: Any) -> str:
         return repr(float(value))
     text = str(value)
     return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
-
-
-def _unit(plan: BaseModel, path: str) -> str:
-    """The unit that a plan's field is kept in."""
-    *parents, last = path.split(".")
-    for name in parents:
-        plan = getattr(plan, name)
-    return unit_of(type(plan), last)
-
-
-def _leaves(data: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        elif value not in (None, ""):
-            yield f"{prefix}{key}", value

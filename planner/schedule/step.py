@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from planner.estimate import Estimate
 from planner.formula import Number
@@ -70,6 +70,27 @@ class Schedule:
         """Share of all stages' time that goes into one kind."""
         spent = sum(event.end_s - event.start_s for event in self.events if event.kind == kind)
         return spent / (self.makespan_s * self.pipeline.stages)
+
+    @property
+    def table(self) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """Every event; stages, micro-batches and chunks are counted from 1."""
+        header = ("stage", "what", "micro_batch", "chunk", "start_s", "end_s", "collectives_s")
+        return header, [
+            (one.stage + 1, one.kind, one.micro_batch + 1 or None, one.chunk + 1 if one.micro_batch >= 0 else None,
+             one.start_s, one.end_s, one.collectives_s)
+            for one in self.events
+        ]  # fmt: skip
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """As `estimate --schedule --json` has it."""
+        header, rows = self.table
+        return {
+            "name": self.pipeline.name, "stages": self.pipeline.stages, "chunks": self.pipeline.chunks,
+            "micro_batches": self.pipeline.micro_batches, "makespan_s": self.makespan_s,
+            "estimated_s": self.estimated_s, "shares": {kind: self.share(kind) for kind in KINDS},
+            "events": [dict(zip(header, row, strict=True)) for row in rows],
+        }  # fmt: skip
 
     def _of_stage(self, stage: int) -> Iterator[Event]:
         now = 0.0

@@ -1,0 +1,26 @@
+"""The perplexity that a law expects of a plan, as a figure of its estimate."""
+
+from __future__ import annotations
+
+from planner.estimate import Estimate, Figure
+from planner.formula import Traced, given, recording
+from planner.quality import laws, losses
+from planner.quality.frontier import SAMPLES, Training, standing
+
+
+def perplexity_figure(estimate: Estimate) -> Figure:
+    """Under the default law, with its 80 % band and its derivation."""
+    plan, law = estimate.plan, laws.law(laws.DEFAULT)
+    training = Training.of_estimate(plan.name, plan.recipe.tokens, estimate.json)
+    point = standing(law, training, law.samples(SAMPLES)).point
+    assert law.chinchilla is not None  # the default law is of that form
+    constants = law.chinchilla._asdict().items()
+    with recording():
+        known = (given(name, value, source=law.source, kind="published") for name, value in constants)
+        tokens = given("tokens", float(plan.recipe.tokens), unit="tokens", source="plan")
+        value = losses.perplexity(losses.chinchilla_loss(estimate.outcome.parameters.active, tokens, *known))
+    node = value.node if isinstance(value, Traced) else None
+    return Figure(
+        "quality.perplexity", f"Perplexity ({law.title})", float(value), "", point.low, point.high, "estimated",
+        node.expression if node else "", law.source, node,
+    )  # fmt: skip
