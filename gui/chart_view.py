@@ -63,7 +63,7 @@ class ChartView(QWidget):
     def show_data(self, source: Any) -> None:
         """Draw another estimate (or frontier), now or when the chart is next seen."""
         if source is not self._source:
-            self._source = source
+            self._source, self._drawn = source, ()
             if self.isVisible():
                 self._redraw.start()
 
@@ -92,7 +92,7 @@ class ChartView(QWidget):
                 self._settle.start()
             return
         self._fit_figure()
-        drawn = (id(self._source), theme().name, self._canvas.width(), self._canvas.height())
+        drawn = (theme().name, self._canvas.width(), self._canvas.height())
         if drawn == self._drawn:
             return
         self._data = getattr(contents, self._chart_name)(self._chart, self._source)

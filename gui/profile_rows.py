@@ -140,14 +140,12 @@ def _told(entry: Entry, used: str) -> Line:
 
 
 def _measured(shape: Shape) -> Line:
-    from planner.timing.shapes import variant
-
-    first, other = shape.first, variant(shape.first)
+    first = shape.first
     rate = shape.flops_per_s
     is_launch = first.operation == "launch"  # its time is the host's, whatever the kernel moves
     width = f" of {_width(first.shards)}" if first.shards > 1 else ""
     return {
-        "what": _words(first.operation) + (f" ({other})" if other else ""),
+        "what": _words(first.operation) + (f" ({first.manner})" if first.manner else ""),
         "shape": f"{first.batch} × {first.sequence:,}{width}" if first.tokens else None,
         "tokens": first.tokens or None,
         "forward_s": shape.time_s("forward") or shape.time_s("step") or shape.time_s("forward+backward"),

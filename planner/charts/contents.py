@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from planner.errors import InputError
+
 if TYPE_CHECKING:
     from planner.estimate import Estimate, Figure
     from planner.quality.frontier import Frontier
@@ -58,12 +60,31 @@ def measured_rates(chart: Any, rows: Sequence[Row]) -> Any:
     return chart.Data.of_rows(rows)
 
 
-def roofline(chart: Any, profile: Profile) -> Any:
+def roofline(chart: Any, profile: Profile | None) -> Any:
     """A profile's rows below its ceilings and, of a GPU, its data sheet."""
+    if not profile:
+        return chart.Data()
     from planner.timing import selection
 
     sheet = selection.data_sheet(profile.device) if profile.device.kind != "cpu" else None
     return chart.Data.of_profile(profile, sheet)
+
+
+def efficiency_surface(chart: Any, source: tuple[Any, Profile] | None) -> Any:
+    """The share of the peak over one axis and the tokens: of a GPU's data sheet, of a processor's best product."""
+    if not source:
+        return chart.Data()
+    from planner.timing import peak_share, selection
+
+    axis, profile = source
+    accelerator = selection.data_sheet(profile.device)
+    if accelerator is None:
+        return chart.Data(why=f"{profile.device.name} is not among the accelerators.")
+    try:
+        found = peak_share.over(axis, profile, accelerator, sheet=profile.device.kind != "cpu")
+    except InputError as error:
+        return chart.Data(why=f"{error}.")
+    return chart.Data(found, device=profile.device.name)
 
 
 def profile_comparison(chart: Any, found: ProfileComparison | None) -> Any:

@@ -59,7 +59,7 @@ def versions_in_words(found: ProfileComparison) -> str:
 def class_name(change: Change) -> str:
     """A class as the reader knows it."""
     told = f"{operations.name(change.operation)} {change.direction}"
-    return f"{told} ({change.variant})" if change.variant else told
+    return f"{told} ({change.manner})" if change.manner else told
 
 
 ALONG = "y"
@@ -116,11 +116,11 @@ def describe(data: Data) -> str:
 def table(data: Data) -> Table:
     """Every class."""
     header = (
-        "operation", "direction", "dtype", "variant", "shapes", "time_ratio", "lowest_ratio", "largest_ratio",
+        "operation", "direction", "dtype", "manner", "shapes", "time_ratio", "lowest_ratio", "largest_ratio",
         "spread", "memory_ratio", "verdict",
     )  # fmt: skip
     return header, [
-        (one.operation, one.direction, one.dtype, one.variant, one.shapes, one.time_ratio, one.lowest, one.largest,
+        (one.operation, one.direction, one.dtype, one.manner, one.shapes, one.time_ratio, one.lowest, one.largest,
          one.spread, one.memory_ratio, one.verdict)
         for one in data.changes
     ]  # fmt: skip

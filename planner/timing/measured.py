@@ -107,6 +107,12 @@ def fit(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
     return Fit(final, changes, band, len(targets))
 
 
+def predicted_s(fit: Fit, part: tuple[str, str], rows: list[Row], profile: Profile, precision: str) -> Vector:
+    """Seconds that the fit gives one operation and direction at the shapes of some rows, of any profile."""
+    times: Vector = np.atleast_1d(composed_s(part, rows, profile, fit.device, fit.changes, precision))
+    return times
+
+
 def carried(fit: Fit, accelerator: Accelerator, precision: str) -> Fit:
     """The fit's shares of peak and bandwidth on another device of the same kind; the band adds what such a step costs
     between measured devices."""

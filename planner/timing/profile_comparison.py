@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 
 from planner.timing.profile import Profile, Row
-from planner.timing.shapes import variant
 
 LEAST_SPREAD = 0.01
 """A row is taken to spread at least so much (assumed): quartiles of one visit do not know the drift between two."""
@@ -41,7 +40,7 @@ class Change:
     operation: str
     direction: str
     dtype: str
-    variant: str  # empty: the plain operation
+    manner: str  # what sets a variant apart; empty: the plain operation
     shapes: int
     time_ratio: float  # median over the shapes: above 1 is slower
     lowest: float  # least and largest ratio of a shape
@@ -81,7 +80,7 @@ def compare(before: Profile, after: Profile) -> ProfileComparison:
     classes: dict[tuple[str, str, str, str], list[tuple[Row, Row]]] = {}
     for shape, row in new.items():
         if shape in old:
-            key = (row.operation, row.direction, row.dtype, variant(row))
+            key = (row.operation, row.direction, row.dtype, row.manner)
             classes.setdefault(key, []).append((old[shape], row))
     return ProfileComparison(
         before=before.name, after=after.name, versions=_versions(before, after),

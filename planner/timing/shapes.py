@@ -67,12 +67,6 @@ class Shape:
         return any(row.is_noisy for row in self.rows)
 
 
-def variant(row: Row) -> str:
-    """In what a row differs from the model's own operation run plainly; empty where in nothing."""
-    told = (row.sdpa, "compiled" * row.compiled, "recomputed" * row.recompute, row.variant)
-    return ", ".join(filter(None, (*told, "cache flushed" * (row.l2 == "flushed"))))
-
-
 def by_shape(rows: Iterable[Row]) -> list[Shape]:
     """The shapes in the order in which they were measured. A ceiling's shape is its work."""
     found: dict[tuple[Any, ...], list[Row]] = {}

@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from planner.charts import measured_rates, predicted_against_measured, profile_comparison, roofline, style
+from planner.charts import (
+    efficiency_surface,
+    measured_rates,
+    predicted_against_measured,
+    profile_comparison,
+    roofline,
+    style,
+)
 from planner.charts.export import csv_text
 from planner.charts.predicted_against_measured import Pair
 from planner.library import read
 from planner.plan.cluster import Accelerator
+from planner.timing.peak_share import Axis, over
 from planner.timing.profile import Profile
 from planner.timing.profile_comparison import compare
 
@@ -58,10 +66,24 @@ CASES: dict[str, tuple[ModuleType, Maker]] = {
     "comparison-same": (profile_comparison, lambda one: comparison(one, one)),
     "comparison-one": (profile_comparison, lambda one: comparison(one, rows_of(upgraded(one), "optimizer"))),
     "comparison-empty": (profile_comparison, lambda one: comparison(one, rows_of(one))),
+    "surface-batch": (efficiency_surface, lambda one: surface("micro-batch", one)),
+    "surface-width": (efficiency_surface, lambda one: surface("width", one)),
+    "surface-one": (efficiency_surface, lambda one: surface("micro-batch", at_tokens(one, 256))),
+    "surface-empty": (efficiency_surface, lambda one: efficiency_surface.Data()),
     "verify": (predicted_against_measured, lambda one: VERIFIED),
     "verify-one": (predicted_against_measured, lambda one: predicted_against_measured.Data((STEP,))),
     "verify-empty": (predicted_against_measured, lambda one: predicted_against_measured.Data()),
 }
+
+
+def at_tokens(profile: Profile, tokens: int) -> Profile:
+    """One sequence of so many tokens alone, and the ceilings."""
+    rows = [row for row in profile.rows if not row.tokens or (row.batch, row.sequence) == (1, tokens)]
+    return profile.model_copy(update={"rows": tuple(rows)})
+
+
+def surface(axis: Axis, profile: Profile) -> efficiency_surface.Data:
+    return efficiency_surface.Data(over(axis, profile, sheet(), sheet=False), device=profile.device.name)
 
 
 def sheet() -> Accelerator:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtGui import QDesktopServices
 
+from gui.pages.profile.charts_tab import VIEWS
 from planner.timing import profile as profiles
 from planner.timing.profile import Profile
 
@@ -95,11 +96,11 @@ def test_the_charts_of_a_profile_follow_its_choice(page: object) -> None:
     feed_forward = {}
     for profile in ("new", "old"):
         tab.choose(profile)
-        for name, chart in tab.charts.items():
-            tab.kind.show_value(name)
+        for view, (_, name) in VIEWS.items():
+            tab.kind.show_value(view)
             tab._show_chosen()
-            chart.draw_now()
-            assert chart.isVisible() and "layer" in chart.accessibleDescription()
+            tab.charts[name].draw_now()
+            assert tab.charts[name].isVisible() and "layer" in tab.charts[name].accessibleDescription()
         shapes = tab.charts["measured_rates"]._data.of("feed_forward")
         feed_forward[profile] = [one.total_s for one in shapes]
     assert feed_forward["new"] == pytest.approx([3.0 * time_s for time_s in feed_forward["old"]])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from planner.timing.profile import Row
-from planner.timing.shapes import by_shape, variant
+from planner.timing.shapes import by_shape
 
 
 def row(operation: str, direction: str, median_s: float, **changes: Any) -> Row:
@@ -43,7 +43,7 @@ def test_shapes_stay_in_the_order_of_measuring_and_variants_apart() -> None:
             row("layer", "forward", 0.01, compiled=True), row("layer", "backward", 0.02)]  # fmt: skip
     found = by_shape(rows)
     assert [len(one.rows) for one in found] == [2, 1, 1]
-    assert [variant(one.first) for one in found] == ["", "", "compiled"]
+    assert [one.first.manner for one in found] == ["", "", "compiled"]
 
 
 def test_two_ceilings_of_one_kind_and_another_size_are_two_shapes() -> None:

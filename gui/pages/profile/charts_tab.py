@@ -1,4 +1,4 @@
-"""One profile as pictures: the roofline, and the rates of each operation."""
+"""One profile as pictures: the roofline, the share of the peak over shapes, the rates of each operation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from gui.widgets import Card, column, label, row
 if TYPE_CHECKING:
     from planner.timing.profile_history import Entry
 
-CHARTS = {"roofline": "Roofline", "measured_rates": "Rate against tokens"}
+VIEWS = {
+    "roofline": ("Roofline", "roofline"), "batch": ("Peak share by batch", "efficiency_surface"),
+    "width": ("Peak share by width", "efficiency_surface"), "rates": ("Rate against tokens", "measured_rates"),
+}  # fmt: skip
+"""What can be shown, and the chart that shows it."""
 NO_PROFILE = "No profile yet: measure one, or put a profile's file into the folder that History names."
 
 
@@ -32,13 +36,13 @@ class ChartsTab(QWidget):
         self.profile.setAccessibleName("Profile to show")
         self.profile.setMinimumContentsLength(24)
         self.profile.chosen.connect(lambda _: self._show_chosen())
-        self.kind = ComboField([(title, name) for name, title in CHARTS.items()])
+        self.kind = ComboField([(title, name) for name, (title, _) in VIEWS.items()])
         self.kind.setObjectName("profile.chart")
         self.kind.setAccessibleName("Chart")
         self.kind.chosen.connect(lambda _: self._show_chosen())
         self.about = label(role="muted", wrap=True, size=0.92)
         self.about.setObjectName("profile.charted_about")
-        self.charts = {name: ChartView(name, title) for name, title in CHARTS.items()}
+        self.charts = {chart: ChartView(chart, title) for title, chart in VIEWS.values()}
         self._stack = QStackedWidget()
         for chart in self.charts.values():
             chart.failed.connect(self.failed)
@@ -83,13 +87,16 @@ class ChartsTab(QWidget):
 
     def _show_chosen(self) -> None:
         entry = self._entries.get(self.profile.currentData())
-        kind = self.kind.currentData()
-        self._stack.setCurrentWidget(self.charts[kind])
+        view = self.kind.currentData()
+        chart = self.charts[VIEWS[view][1]]
+        self._stack.setCurrentWidget(chart)
         if entry is None or entry.profile is None:
             self.about.setText(NO_PROFILE)
+            chart.show_data(())
             return
         found = entry.profile
         self.about.setText(
             f"{found.model.name} on {found.device.name} in {found.dtype}, {found.created[:10]}, {len(found.rows)} rows"
         )
-        self.charts[kind].show_data(found if kind == "roofline" else found.rows)
+        sources = {"roofline": found, "rates": found.rows, "batch": ("micro-batch", found), "width": ("width", found)}
+        chart.show_data(sources[view])

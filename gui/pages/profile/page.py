@@ -86,6 +86,7 @@ class ProfilePage(Page):
 
     def _connect(self) -> None:
         self.plan_tab.wanted.connect(self.begin)
+        self.plan_tab.asked.connect(self._list_points)
         self.run_tab.cancel.connect(self.cancel)
         self.run_tab.use.connect(self.use)
         self.run_tab.keep.connect(self._keep)
@@ -117,6 +118,8 @@ class ProfilePage(Page):
         self.plan_tab.show_device()
         self._show_whether()
         self._show_profiles(state)
+        if self.isVisible():
+            self._list_points()
 
     def _why_not(self, state: State) -> str:
         """Why nothing can be measured: torch is missing, or the plan's model cannot be built."""

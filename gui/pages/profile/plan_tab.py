@@ -175,9 +175,9 @@ class PlanTab(QWidget):
     def show_points(self, planned: dict[str, Any], started: dict[str, Any]) -> None:
         """The points with time and memory, their sum below."""
         lines = profile_rows.planned(planned.get("shapes") or [])
-        self.table.show_rows(lines, NOTHING_LISTED)
         for number, one in enumerate(profile_rows.POINTS):
             self.table.setColumnHidden(number, all(line[one.key] is None for line in lines))
+        self.table.show_rows(lines, NOTHING_LISTED)
         if not lines:
             self._say("No point of the suite fits; give it more time or memory.", "warning")
             return
