@@ -49,7 +49,15 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--memory-limit", metavar="SIZE", help="take no more memory than this, such as 4GiB")
     parser.add_argument(
-        "--collectives", action="store_true", help="measure the fabric between GPUs instead (not there yet)"
+        "--collectives",
+        action="store_true",
+        help="measure collectives between processes that torchrun or srun started, instead of a layer",
+    )
+    parser.add_argument(
+        "--fabric", metavar="NAME", help="with --collectives: the network between the nodes, such as 'RoCE 400'"
+    )
+    parser.add_argument(
+        "--timeout", metavar="TIME", help="with --collectives: how long ranks wait for one another (default: 2m)"
     )
     parser.add_argument(
         "--out", metavar="FILE.json", type=Path, help="default: a new file in the user's profile folder"
@@ -72,10 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
-    budget_s = _duration(arguments.budget)
-    limit_bytes = _size(arguments.memory_limit)
     if arguments.collectives:
-        raise MissingError("--collectives: measuring the fabric is not there yet; leave the option out")
+        from planner.profiling import collectives_command
+
+        return collectives_command.run(arguments, is_stopped)
+    budget_s = duration("--budget", arguments.budget)
+    limit_bytes = size(arguments.memory_limit)
     model = shipped.model(arguments.model)
     require_torch()
     started_s = time.perf_counter()
@@ -85,7 +95,7 @@ def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
         model, device=arguments.device, suite=arguments.suite, budget_s=budget_s, memory_limit_bytes=limit_bytes,
         out=arguments.out, cancel=is_stopped, started_s=started_s, plan_only=arguments.plan,
     )  # fmt: skip
-    return _print_events(happenings) if arguments.events else _print_table(happenings, plan_only=arguments.plan)
+    return print_events(happenings) if arguments.events else _print_table(happenings, plan_only=arguments.plan)
 
 
 def require_torch() -> None:
@@ -94,17 +104,18 @@ def require_torch() -> None:
         raise MissingError(f"profiling needs torch, which is not installed; install it with: pip install {TORCH}")
 
 
-def _duration(text: str | None) -> float | None:
+def duration(option: str, text: str | None) -> float | None:
     """Seconds of `5m`, `90s`, `1h`; a bare m means minutes here, as in the shell's own tools."""
     if text is None:
         return None
     words = text.strip()
     if words.endswith("m") and not words.endswith("mm"):
         words += "in"
-    return _positive("--budget", words, "s")
+    return _positive(option, words, "s")
 
 
-def _size(text: str | None) -> float | None:
+def size(text: str | None) -> float | None:
+    """Bytes of `--memory-limit`."""
     return None if text is None else _positive("--memory-limit", text, "B")
 
 
@@ -118,13 +129,14 @@ def _positive(option: str, text: str, unit: str) -> float:
     return value
 
 
-def _print_events(happenings: Iterator[Event]) -> int:
+def print_events(happenings: Iterator[Event]) -> int:
+    """Each event as a line of JSON; the exit code."""
     from planner.profiling.events import to_line
 
     code = 0
     for event in happenings:
         _print_line(to_line(event))
-        code = _exit_code(event, code)
+        code = exit_code(event, code)
     return code
 
 
@@ -132,7 +144,8 @@ def _print_line(line: str) -> None:
     print(line, flush=True)
 
 
-def _exit_code(event: Event, code: int) -> int:
+def exit_code(event: Event, code: int) -> int:
+    """The command's exit code after an event, which was `code` before it."""
     from planner.profiling.events import Failed, Finished
 
     match event:
@@ -158,19 +171,21 @@ def _print_table(happenings: Iterator[Event], *, plan_only: bool) -> int:
             case events.Finished():
                 print(table(list(rows.values())))
                 print(_closing(event))
-        if words := _words(event):
-            print(words, file=sys.stderr, flush=True)
-        code = _exit_code(event, code)
+        if told := words(event):
+            print(told, file=sys.stderr, flush=True)
+        code = exit_code(event, code)
     return code
 
 
-def _words(event: Event) -> str:
+def words(event: Event) -> str:
     """What stderr says of an event; nothing for most rows, which the table has."""
     from planner.profiling import events
 
     match event:
         case events.Started(device=device, model=model, dtype=dtype, suite=suite):
             return f"profiling {model} on {device} in {dtype}, {suite} suite"
+        case events.CollectivesStarted(device=device, backend=backend, nodes=nodes, ranks_per_node=each):
+            return f"measuring collectives between {nodes * each} ranks on {nodes} × {device}, {backend}"
         case events.Progress(doing=doing, remaining_s=left_s, done=done, total=total):
             return f"[{done}/{total}] {doing}, about {units.show_duration(left_s)} to go" if left_s else ""
         case events.Note(text=text):

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from planner.timing.fabric import Collective, Curve
 from planner.timing.profile import Row, Summary
 
 
@@ -89,6 +90,40 @@ class Progress(Event):
 
 
 @dataclass(frozen=True)
+class CollectivesStarted(Event):
+    """The first event of `--collectives`: among which ranks, and in which group layouts."""
+
+    word: ClassVar[str] = "started"
+    suite: str
+    device: str  # its name
+    device_kind: str  # cpu or cuda
+    fingerprint: str
+    dtype: str
+    budget_s: float
+    out: str
+    backend: str  # gloo or nccl
+    nodes: int
+    ranks_per_node: int
+    layouts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MeasuredCollective(Event):
+    """One collective in one group layout at one size. `bus_bytes_per_s` beside it is NCCL's tests' bus bandwidth."""
+
+    word: ClassVar[str] = "collective"
+    row: Collective
+
+
+@dataclass(frozen=True)
+class Fitted(Event):
+    """The α–β curve of one collective in one group layout, at the end."""
+
+    word: ClassVar[str] = "curve"
+    curve: Curve
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """The profile file is written: whole, or with what there was when the user stopped it."""
 
@@ -121,6 +156,11 @@ def _plain(value: Any) -> Any:
         return {**value.model_dump(mode="json"), "comparisons": found}
     if isinstance(value, Row):
         return {**value.model_dump(mode="json"), "spread": value.spread, "noisy": value.is_noisy}
+    if isinstance(value, Collective):
+        told = {"spread": value.spread, "noisy": value.is_noisy, "bus_bytes_per_s": value.bus_bytes_per_s}
+        return {**value.model_dump(mode="json"), **told}
+    if isinstance(value, Curve):
+        return {**value.model_dump(mode="json"), "bus_bytes_per_s": value.bus_bytes_per_s}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value

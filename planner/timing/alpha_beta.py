@@ -48,9 +48,9 @@ class Fit:
 
     regimes: tuple[Regime, ...]
     error: float | None
-    """Relative error that holds 80 % of the sizes left out one by one; None with too few sizes to leave one out."""
+    """Error of the logarithm of the time that holds 80 % of the sizes left out one by one; None with too few sizes."""
     error_beyond: float | None
-    """Relative error at the largest size when left out: of the last regime's line beyond what it was fitted to."""
+    """The same at the largest size when left out: of the last regime's line beyond what it was fitted to."""
 
 
 def time_s(regimes: Sequence[Regime], bytes_: Number) -> Number:

@@ -21,7 +21,9 @@ from planner.timing import alpha_beta
 from planner.timing.alpha_beta import Regime, Vector
 
 Operation = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "send"]
-Level = Literal["measured", "interpolated", "carried"]
+Level = Literal["measured", "interpolated", "carried", "specification"]
+"""How a collective's time is known, as kernels' times are: by groups of the same layout, between such, beyond the sizes
+that were measured, or from the network's data alone."""
 WIDE_SPREAD = 0.10
 """Interquartile range over median above which a row is called noisy."""
 MODEL_ERROR = 0.03
@@ -75,8 +77,8 @@ class Curve(_Part):
     ranks: int = Field(ge=2)
     ranks_per_node: int = Field(ge=1)
     regimes: tuple[Regime, ...] = Field(min_length=1)
-    error: float = Field(ge=0)  # relative, holds 80 % of the sizes left out one by one
-    error_beyond: float = Field(ge=0)  # relative, at the largest size when left out
+    error: float = Field(ge=0)  # of the logarithm of the time; holds 80 % of the sizes left out one by one
+    error_beyond: float = Field(ge=0)  # the same at the largest size when left out
     n: int = Field(ge=1)  # rows
 
     @property
@@ -90,10 +92,13 @@ class Curve(_Part):
         return self.regimes[-1].largest_bytes
 
     @property
-    def bus_bytes_per_s(self) -> float:
-        """Bus bandwidth of endless messages, by the last regime; infinite where its time does not grow with size."""
-        slope = self.regimes[-1].s_per_byte
-        return float(bus_share(self.operation, self.ranks)) / slope if slope else float("inf")
+    def bus_bytes_per_s(self) -> float | None:
+        """Bus bandwidth of endless messages, by the last regime; None where its time does not grow with the size."""
+        return self.bus_of(self.regimes[-1])
+
+    def bus_of(self, regime: Regime) -> float | None:
+        """1/β of a regime as bus bandwidth."""
+        return float(bus_share(self.operation, self.ranks)) / regime.s_per_byte if regime.s_per_byte else None
 
     def time_s(self, bytes_: Number) -> Number:
         """Seconds at a size, elementwise; beyond the measured sizes the last regime goes on."""
@@ -156,11 +161,11 @@ def _curve(rows: list[Collective]) -> Curve:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """How a collective's time is known: at a measured layout, between measured ones, or beyond the measured sizes."""
+    """How a collective's time is known, in a word and in words."""
 
     level: Level
-    error: float
-    """Relative half-width of the 80 % band."""
+    error: float | None
+    """Half-width of the 80 % band of the time's logarithm; None without a measurement."""
     text: str
 
 
@@ -170,6 +175,8 @@ class Links:
 
     profile: str
     curves: tuple[Curve, ...]
+    edge: int = 0
+    """0 for the times themselves, −1 and 1 for the lower and upper edge of their bands (one plan, no arrays)."""
 
     def __str__(self) -> str:
         return f"collectives of the profile {self.profile}"
@@ -228,7 +235,11 @@ def measured_collective_s(
     links: Links, operation: str, bytes_: Number, ranks: Number, ranks_per_node: Number
 ) -> Number:
     """Time of a collective as measured in groups of this layout; NaN where there are none. Elementwise."""
-    return links.time_s(operation, bytes_, ranks, ranks_per_node)
+    time = links.time_s(operation, bytes_, ranks, ranks_per_node)
+    if not links.edge or np.isnan(time):
+        return time
+    known = links.knowledge(operation, float(bytes_), float(ranks), float(ranks_per_node))
+    return time * np.exp(links.edge * known.error) if known and known.error else time
 
 
 def _between(family: tuple[Curve, ...], bytes_: Vector, ranks: Vector) -> Vector:

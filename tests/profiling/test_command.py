@@ -56,7 +56,7 @@ def test_without_torch_the_pip_command_is_named(monkeypatch: pytest.MonkeyPatch)
         (["--budget=-5m"], InputError, "--budget"),
         (["--memory-limit", "0"], InputError, "--memory-limit"),
         (["--model", "llama-2-7c"], UnknownNameError, "llama-2-7b"),
-        (["--collectives"], MissingError, "not there yet"),
+        (["--collectives"], MissingError, r"torchrun --standalone --nproc-per-node \d"),
     ],
 )
 def test_wrong_options_are_named(words: list[str], kind: type[Exception], message: str) -> None:
@@ -72,7 +72,7 @@ def test_with_events_a_wrong_option_is_a_line_too(capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(("text", "seconds"), [("5m", 300.0), ("90s", 90.0), ("1h", 3600.0), ("2 min", 120.0)])
 def test_budgets_read_as_a_person_writes_them(text: str, seconds: float) -> None:
-    assert command._duration(text) == seconds
+    assert command.duration("--budget", text) == seconds
 
 
 def test_a_table_is_printed_and_the_profile_kept_in_the_users_folder(
