@@ -7,7 +7,7 @@ one plan, with every figure's derivation, band and kind.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -26,10 +26,11 @@ from planner.plan.check import Problem, check
 from planner.plan.file import PlanError
 from planner.plan.plan import Plan
 from planner.plan.workload import Workload, workload
-from planner.timing import band
+from planner.timing import band, communication
 from planner.timing import step as step_timing
 from planner.timing.collectives import Network, network
 from planner.timing.device import Device, device
+from planner.timing.fabric import Knowledge
 from planner.timing.software import Software, software
 from planner.timing.step import Step
 
@@ -269,6 +270,23 @@ class Estimate:
         """Where the kernels' times come from: measured, interpolated, carried or specification."""
         return str(self.machine.device.source)
 
+    @cached_property
+    def collectives(self) -> list[Knowledge]:
+        """The collectives that the step's time rests on, and how each is known."""
+        parts = (communication.known(self.figures[f"time.part.{name}"].node) for name in communication.PARTS)
+        return list({one.text: one for some in parts for one in some}.values())
+
+    @property
+    def collective_source(self) -> str:
+        """Where the collectives' times come from, at worst: measured, interpolated, carried or specification; `none`
+        where ranks exchange nothing."""
+        return communication.weakest(self.collectives) or "none"
+
+    @property
+    def collective_basis(self) -> str:
+        """Each collective with how it is known."""
+        return "; ".join(one.text for one in self.collectives) or "no rank waits for another"
+
     @property
     def provenance(self) -> str:
         """How the device is known: one of three kinds (`planner.timing.provenance`), with source and date."""
@@ -296,6 +314,7 @@ class Estimate:
                 "exploration": float(o.exploration_usd), "storage": float(o.storage_usd), "staff": float(o.staff_usd),
             },
             "kernel_source": self.kernel_source, "kernel_basis": self.machine.device.basis,
+            "collective_source": self.collective_source, "collective_basis": self.collective_basis,
             "device_known_by": self.provenance,
             "profile": self.machine.profile, "verdict": self.verdict,
             "bands": {name: [self.figures[key].low, self.figures[key].high] for name, key in headline.items()},
@@ -304,13 +323,17 @@ class Estimate:
         return {key: _without_nan(value) for key, value in data.items()}
 
 
-def estimate(plan: Plan) -> Estimate:
-    """Everything derived from a plan. Raises `PlanError` with every mistake when the plan contradicts itself."""
+def estimate(plan: Plan, *, is_own_fabric: bool = True) -> Estimate:
+    """Everything derived from a plan. Raises `PlanError` with every mistake when the plan contradicts itself.
+
+    is_own_fabric: as for `machine`.
+    """
     problems = check(plan)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise PlanError("plan", [(p.path, p.message + (f"; {p.suggestion}" if p.suggestion else "")) for p in errors])
-    parts = machine(plan)
+    parts = machine(plan, is_own_fabric=is_own_fabric)
+    edges = _edges(plan, parts)
     with recording():
         numbers = workload(plan)
         outcome = compute(numbers, parts, rates(plan))
@@ -318,7 +341,12 @@ def estimate(plan: Plan) -> Estimate:
         low, high = map(float, band.factors(parts.device.source, busy))
         if parts.profile:  # no surer than the profile's own shapes left out
             low, high = min(low, 1 - float(parts.device.band)), max(high, 1 + float(parts.device.band))
+        if edges:  # nor surer than measured collectives
+            total = float(outcome.step.total)
+            low, high = min(low, float(edges[0].total) / total), max(high, float(edges[1].total) / total)
         figures = _figures(plan, numbers, outcome, (low, high))
+        if edges:
+            _tell_measured(figures, edges)
     problems.extend(parts.problems)
     if not band.is_validated(busy):
         problems.append(_not_validated(outcome))
@@ -329,9 +357,27 @@ def estimate(plan: Plan) -> Estimate:
     return Estimate(plan, outcome, parts, figures, problems)
 
 
-def machine(plan: Plan) -> Machine:
+def _edges(plan: Plan, parts: Machine) -> tuple[Step, Step] | None:
+    """The step with every measured collective at the lower and at the upper edge of its band; None without any."""
+    links = parts.network.measured
+    if links is None:
+        return None
+    numbers = workload(plan)
+    counted = parameters.count(numbers)
+    lower, upper = (
+        step_timing.count(
+            numbers, counted, parts.device, replace(parts.network, measured=replace(links, edge=edge)), parts.software
+        )
+        for edge in (-1, 1)
+    )
+    return lower, upper
+
+
+def machine(plan: Plan, *, is_own_fabric: bool = True) -> Machine:
     """The timing constants that a plan's names stand for; of its device as measured, where there is a profile of it.
 
+    is_own_fabric: False where another network than the plan's own is tried, of which a profile that names none says
+    nothing.
     Raises `PlanError` where the plan names a profile that says nothing about its accelerator.
     """
     links, base = network(plan.cluster), software(plan.recipe.framework)
@@ -341,13 +387,15 @@ def machine(plan: Plan) -> Machine:
         return Machine(device=plain, network=links, software=base, allocation=kept)
     from planner.timing import measured, selection  # only who has measured waits for it
 
-    known = selection.known(plan)
+    known, exchanged = selection.known(plan), selection.links(plan, is_own_fabric=is_own_fabric)
+    links = replace(links, measured=exchanged.links)
+    problems = known.problems + exchanged.problems
     if known.fit is None:
         plain = device(plan.cluster.accelerator, plan.recipe.precision)
-        return Machine(device=plain, network=links, software=base, allocation=kept, problems=known.problems)
+        return Machine(device=plain, network=links, software=base, allocation=kept, problems=problems)
     return Machine(
         device=known.fit.device, network=links, software=measured.in_place_of(base, known.fit), allocation=kept,
-        profile=known.profile, problems=known.problems,
+        profile=known.profile, problems=problems,
     )  # fmt: skip
 
 
@@ -462,6 +510,22 @@ def _add_time(figures: _Figures, w: Workload, o: Outcome) -> None:
     figures.add("time.goodput", "Goodput", o.goodput, "fraction", kind="assumed")
     figures.add("time.training", "Training time", o.train_time_s, "s", "time")
     figures.add("time.gpu_hours", "GPU-hours", o.gpu_hours, "GPU-hours", "time")
+
+
+def _tell_measured(figures: dict[str, Figure], edges: tuple[Step, Step]) -> None:
+    """Give the communication parts that rest on measured collectives their band, their source and, where no compute
+    enters them, their kind."""
+    for name in communication.PARTS:
+        key = f"time.part.{name}"
+        figure = figures[key]
+        known = communication.known(figure.node)
+        if communication.weakest(known) in (None, "specification"):
+            continue
+        is_measured = communication.weakest(known) == "measured" and communication.is_plain(figure.node)
+        low, high = (float(getattr(edge, name)) for edge in edges)
+        told = "; ".join(one.text for one in known)
+        kind: Kind = "measured" if is_measured else figure.kind
+        figures[key] = replace(figure, low=low, high=high, kind=kind, source=f"{figure.source}; {told}")
 
 
 def _add_money_and_energy(figures: _Figures, o: Outcome) -> None:

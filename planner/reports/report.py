@@ -98,7 +98,8 @@ def _sections(estimate: Estimate) -> Iterator[Section]:
     for key, title in SECTIONS.items():
         yield Section(title, table=_figures(estimate, key))
     basis = f"Kernel times: {estimate.kernel_source} ({estimate.machine.device.basis})."
-    yield Section("Where the numbers come from", (basis, BAND_NOTE))
+    exchange = f"Collective times: {estimate.collective_source} ({estimate.collective_basis})."
+    yield Section("Where the numbers come from", (basis, exchange, BAND_NOTE))
     steps = tuple(derivation.root(estimate.figures[key]) for key in HEADLINES)
     yield Section(
         "Derivations", ("Each opens into the formula, the numbers put in and their source.",), derivations=steps

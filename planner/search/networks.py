@@ -130,12 +130,15 @@ def compare(plan: Plan, fabrics: tuple[str, ...] = FABRICS, domains: tuple[int, 
     own = plan.cluster.fabric
     known = [shipped.fabric(name) for name in fabrics]
     between = [own, *(one for one in known if one.name != own.name)]
-    rows = [_row(_on(plan, bare, {"fabric": fabric}), f"{fabric.name}", fabric is own) for fabric in between]
+    rows = [
+        _row(_on(plan, bare, {"fabric": fabric}), fabric.name, fabric is own, is_own_fabric=fabric is own)
+        for fabric in between
+    ]
     skipped: list[str] = []
     for domain in domains:
         wider = _wider(plan, bare, domain, skipped)
         if wider is not None:
-            rows.append(_row(wider, f"{domain} GPUs a domain, {own.name}", False))
+            rows.append(_row(wider, f"{domain} GPUs a domain, {own.name}", False, is_own_fabric=True))
     slow = min((row for row in rows if row.ethernet and row.domain == rows[0].domain), key=lambda row: row.usd)
     return Networks(plan.name, tuple(_with_break_even(row, slow) for row in rows), tuple(skipped))
 
@@ -175,11 +178,13 @@ def _wider(plan: Plan, bare: float, domain: int, skipped: list[str]) -> Plan | N
     return None if errors else wider
 
 
-def _row(plan: Plan, label: str, is_plans: bool) -> Row:
+def _row(plan: Plan, label: str, is_plans: bool, *, is_own_fabric: bool) -> Row:
     fabric = plan.cluster.fabric
     ethernet = fabric.name.casefold().startswith(COMMODITY)
     domain = max(plan.cluster.gpus_per_node, plan.cluster.accelerator.link_domain)
-    return Row(label, fabric.name, domain, ethernet, is_plans, fabric.price_share, estimate(plan))
+    return Row(
+        label, fabric.name, domain, ethernet, is_plans, fabric.price_share, estimate(plan, is_own_fabric=is_own_fabric)
+    )
 
 
 def _with_break_even(row: Row, slow: Row) -> Row:

@@ -1,12 +1,13 @@
 """Times of collectives: start-up, steps, and bytes over the bandwidth of the slowest links. Seconds, elementwise.
 
 Inside a node the constants are fitted to NCCL's own measurements (`profiles/devices/`, by `benchmarks/fit_kernels.py`);
-between nodes they are the fabric's line rate, achievable share and latency.
+between nodes they are the fabric's line rate, achievable share and latency. Where the user's own collectives were
+measured in groups of the wanted layout (`planner.timing.fabric`), each function gives that time in their place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from planner.formula import Number, formula
 from planner.plan.cluster import Accelerator, Cluster
 from planner.timing import device
+from planner.timing.fabric import Links, measured_collective_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class Network:
     """One message's start-up across the network."""
     host_bytes_per_s: Number
     """Between a GPU and its host's memory, each way."""
+    measured: Links | None = None
+    """Collectives as the user measured them, for the group layouts that they cover."""
 
 
 HOST_BYTES_PER_S = 25e9
@@ -134,18 +138,54 @@ def _steps_s(network: Network, ranks: Number, ranks_per_node: Number) -> Number:
     return (ranks - nodes) * network.inside_step_s + (nodes - 1) * network.between_step_s
 
 
-@formula("start + steps + (n − 1)/n·bytes/β", unit="s", source="NCCL's ring")
+def _measured_or(
+    modelled: Callable[..., Number], network: Network, operation: str, bytes_: Number, ranks: Number, local: Number
+) -> Number:
+    """A collective's time as measured in such a group, else by the formula on the network's data."""
+    if network.measured is None:
+        return modelled(network, bytes_, ranks, local)
+    time = measured_collective_s(network.measured, operation, bytes_, ranks, local)
+    return np.where(np.isnan(time), modelled(network, bytes_, ranks, local), time)[()]
+
+
 def all_gather_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
     """All-gather; `bytes_` is the gathered buffer. `ranks_per_node` counts the group's ranks in one scale-up domain."""
+    return _measured_or(ring_all_gather_s, network, "all-gather", bytes_, ranks, ranks_per_node)
+
+
+def reduce_scatter_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
+    """Reduce-scatter; `bytes_` is the buffer before it. Without a measurement as an all-gather run backwards."""
+    return _measured_or(ring_reduce_scatter_s, network, "reduce-scatter", bytes_, ranks, ranks_per_node)
+
+
+def all_reduce_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
+    """All-reduce of a buffer."""
+    return _measured_or(ring_or_tree_all_reduce_s, network, "all-reduce", bytes_, ranks, ranks_per_node)
+
+
+def all_to_all_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
+    """All-to-all; `bytes_` is what one rank holds before it (and after)."""
+    return _measured_or(direct_all_to_all_s, network, "all-to-all", bytes_, ranks, ranks_per_node)
+
+
+def send_s(network: Network, bytes_: Number, crosses_nodes: Number | bool) -> Number:
+    """Point to point, over the network or inside the scale-up domain."""
+    local = np.where(crosses_nodes, 1.0, 2.0)[()]
+    return _measured_or(single_send_s, network, "send", bytes_, 2.0, local)
+
+
+@formula("start + steps + (n − 1)/n·bytes/β", unit="s", source="NCCL's ring")
+def ring_all_gather_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
+    """An all-gather around a ring."""
     start = network.start_s + _steps_s(network, ranks, ranks_per_node)
     time = pipelined_s(start, ring_transfer_s(network, bytes_, ranks, ranks_per_node), network.ramp)
     return np.where(ranks > 1, time, 0.0)[()]
 
 
 @formula("start + steps + (n − 1)/n·bytes/β", unit="s", source="NCCL's ring")
-def reduce_scatter_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
-    """Reduce-scatter; `bytes_` is the buffer before it. As an all-gather run backwards."""
-    return all_gather_s(network, bytes_, ranks, ranks_per_node)
+def ring_reduce_scatter_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
+    """A reduce-scatter around a ring: an all-gather run backwards."""
+    return ring_all_gather_s(network, bytes_, ranks, ranks_per_node)
 
 
 SWITCH_RANKS = 8
@@ -160,8 +200,8 @@ TREE_SHARE = 0.9
     unit="s",
     source="NCCL: ring of 2(n − 1) steps, or tree over nodes of 2·log₂ N",
 )
-def all_reduce_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
-    """All-reduce of a buffer. The tree's few steps can undercut even a ring's reduce-scatter of a small buffer."""
+def ring_or_tree_all_reduce_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
+    """The faster all-reduce. The tree's few steps can undercut even a ring's reduce-scatter of a small buffer."""
     local = np.clip(ranks_per_node, 1.0, ranks)
     gain = np.where(local >= SWITCH_RANKS, network.all_reduce_full_gain, network.all_reduce_gain)
     transfer = 2 * ring_transfer_s(network, bytes_, ranks, ranks_per_node, gain)
@@ -180,8 +220,8 @@ def all_reduce_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node
     unit="s",
     source="each rank sends an n-th to every other; links inside and between nodes work side by side",
 )
-def all_to_all_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
-    """All-to-all; `bytes_` is what one rank holds before it (and after)."""
+def direct_all_to_all_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
+    """An all-to-all: every rank to every other at once."""
     local = np.clip(ranks_per_node, 1.0, ranks)
     beta = network.inside_bytes_per_s * network.all_to_all_share
     beta = beta * (1 - network.inside_pair / np.maximum(local - 1, 1.0))
@@ -193,10 +233,10 @@ def all_to_all_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node
 
 
 @formula("start + bytes/β", unit="s", source="one message between two ranks")
-def send_s(network: Network, bytes_: Number, crosses_nodes: Number | bool) -> Number:
-    """Point to point, over the network or inside the scale-up domain."""
+def single_send_s(network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number) -> Number:
+    """A message between two ranks, in one scale-up domain or across the network."""
     start = network.start_s + network.all_to_all_start_s
     pair = network.inside_bytes_per_s * network.all_to_all_share * (1 - network.inside_pair)
     within = pipelined_s(start, bytes_ / pair, network.ramp)
     between = pipelined_s(start + network.between_step_s, bytes_ / network.between_bytes_per_s, network.ramp)
-    return np.where(crosses_nodes, between, within)[()]
+    return np.where(ranks_per_node < ranks, between, within)[()]

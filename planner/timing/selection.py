@@ -24,6 +24,7 @@ from planner.plan.workload import workload
 from planner.timing import measured, profile, provenance
 from planner.timing.device import device
 from planner.timing.device import known_by as shipped_known_by
+from planner.timing.fabric import Links
 from planner.timing.measured import Fit
 from planner.timing.profile import Profile
 from planner.timing.provenance import Provenance
@@ -43,9 +44,11 @@ class Known:
 
 def known(plan: Plan) -> Known:
     """The fit of the profile that the plan names, or of the best of its accelerator; raises `PlanError`."""
-    if plan.profile:
-        return _named(plan)
+    named = _by_name(plan) if plan.profile else None
+    if named and not _holds_collectives_alone(named.content):
+        return _named(named, plan)
     found, problems = _profiles_of(plan.cluster.accelerator)
+    found = [one for one in found if precisions(one.content)]  # some hold collectives alone
     precision = plan.recipe.precision
     usable = [one for one in found if precision in precisions(one.content)]
     if not usable:
@@ -53,16 +56,52 @@ def known(plan: Plan) -> Known:
             problems.append(_other_precision(found[0].content, precision))
         return Known(problems=tuple(problems))
     best = max(usable, key=lambda one: (_is_of_this_layer(one.content, plan), one.content.created))
-    return Known(_labelled(best, plan), best.content.name or best.path.stem, tuple(problems))
+    return Known(_labelled(best, plan), best.name, tuple(problems))
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What is known of a plan's collectives by measuring; `links` is None without any."""
+
+    links: Links | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+def links(plan: Plan, *, is_own_fabric: bool = True) -> Exchanged:
+    """The collectives of the profile that the plan names, else of the newest of its accelerator that holds some.
+
+    Within a node they are used wherever the accelerator is the same. Across nodes the plan's fabric must be the one
+    that was measured; where the profile does not say which that was, the plan must name the profile, and
+    `is_own_fabric` be true.
+    """
+    accelerator, fabric = plan.cluster.accelerator, plan.cluster.fabric.name
+    named = _by_name(plan) if plan.profile else None
+    is_named = bool(named and named.content.collectives)
+    found = [named] if named and is_named else _profiles_of(accelerator)[0]
+    holding = [
+        (section.created, one.name, section)
+        for one in found
+        if (section := one.content.collectives) and is_same(one.content.device, accelerator)
+    ]
+    if not holding:
+        return Exchanged()
+    _, name, section = max(holding, key=lambda one: one[:2])
+    is_fabric = section.fabric == fabric if section.fabric else is_named and is_own_fabric
+    usable = tuple(curve for curve in section.curves if is_fabric or not curve.crosses_nodes)
+    problems = []
+    if is_named and section.fabric and len(usable) < len(section.curves):
+        told = f"{name!r} measured collectives over {section.fabric}; across nodes they say nothing about {fabric}"
+        problems.append(_warning(told, "choose that fabric, or measure this one"))
+    return Exchanged(Links(name, usable) if usable else None, tuple(problems))
 
 
 def known_by(accelerator: Accelerator) -> Provenance:
     """How a device is known at best: by the newest complete profile of it, else by what is shipped."""
-    found, _ = _profiles_of(accelerator)
+    found = [one for one in _profiles_of(accelerator)[0] if precisions(one.content)]
     if not found:
         return shipped_known_by(accelerator)
     newest = max(found, key=lambda one: one.content.created)
-    return provenance.measured(newest.content.name or newest.path.stem, newest.content.created)
+    return provenance.measured(newest.name, newest.content.created)
 
 
 def is_same(measured_on: profile.Device, accelerator: Accelerator) -> bool:
@@ -114,20 +153,34 @@ class _Stored:
     stamp: tuple[int, int]
     content: Profile
 
+    @property
+    def name(self) -> str:
+        return self.content.name or self.path.stem
 
-def _named(plan: Plan) -> Known:
+
+def _by_name(plan: Plan) -> _Stored:
+    """The profile that the plan names, which must be of its accelerator's kind."""
     try:
         path = profile.find(plan.profile)
         stored = _Stored(path, _stamp(path), _whole(path, _stamp(path)))
     except InputError as error:
         _refuse(str(error))
-    content, accelerator, precision = stored.content, plan.cluster.accelerator, plan.recipe.precision
-    name = content.name or path.stem
+    content, accelerator = stored.content, plan.cluster.accelerator
     if (content.device.kind == "cpu") != (accelerator.kind == "cpu") or accelerator.kind not in ("cpu", "gpu"):
         _refuse(
-            f"{name!r} was measured on a {content.device.kind.upper()} ({content.device.name}) and says nothing about "
-            f"{accelerator.name}; leave the field blank, or profile that device and name its profile"
+            f"{stored.name!r} was measured on a {content.device.kind.upper()} ({content.device.name}) and says nothing "
+            f"about {accelerator.name}; leave the field blank, or profile that device and name its profile"
         )
+    return stored
+
+
+def _holds_collectives_alone(content: Profile) -> bool:
+    return not precisions(content) and content.collectives is not None
+
+
+def _named(stored: _Stored, plan: Plan) -> Known:
+    content, accelerator, precision = stored.content, plan.cluster.accelerator, plan.recipe.precision
+    name = stored.name
     if precision not in precisions(content):
         there = ", ".join(precisions(content)) or "no layer at all"
         _refuse(f"{name!r} holds no layer in {precision} (it has {there}); set recipe.precision, or leave it blank")
