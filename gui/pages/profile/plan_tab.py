@@ -181,16 +181,16 @@ class PlanTab(QWidget):
         if not lines:
             self._say("No point of the suite fits; give it more time or memory.", "warning")
             return
-        on = f" on {started['device']} in {started['dtype']}" if started else ""
-        limit = f" of {units.show_bytes(started['memory_limit_bytes'])} allowed" if started else ""
         total = lines[-1]
-        self._say(
-            f"{len(lines) - 1} points{on}: about {units.show_duration(total['seconds'])} at the least, up to "
-            f"{units.show_bytes(total['memory_bytes'])}{limit}"
-            + (f"; the time is {units.show_duration(started['budget_s'])}, and what is left of it buys more runs of "
-               "each" if started else ""),
-            "",
-        )  # fmt: skip
+        said = f"{len(lines) - 1} points: about {units.show_duration(total['seconds'])} at the least, up to "
+        said += units.show_bytes(total["memory_bytes"])
+        if started:
+            budget = units.show_duration(started["budget_s"])
+            limit = units.show_bytes(started["memory_limit_bytes"])
+            enough = total["seconds"] <= started["budget_s"]
+            rest = "what is left of it buys more runs of each" if enough else "the last points fall out of it"
+            said += f" of {limit} allowed, on {started['device']} in {started['dtype']}. Of {budget} given, {rest}"
+        self._say(f"{said}.", "")
 
     def showEvent(self, event: QShowEvent) -> None:
         """Ask for the points when they are first to be seen."""
