@@ -27,6 +27,7 @@ class ExplainPanel(QFrame):
         self.setAccessibleName("Explanation of a number")
         self.key = ""
         self._figure: Figure | None = None
+        self._follows = True
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 12, 14, 12)
         layout.setSpacing(6)
@@ -60,8 +61,9 @@ class ExplainPanel(QFrame):
         self.setMinimumWidth(300)
         self.hide()
 
-    def explain(self, figure: Figure) -> None:
-        """Open a figure."""
+    def explain(self, figure: Figure, *, follows: bool = True) -> None:
+        """Open a figure; `follows`: it is the plan's, and changes with it."""
+        self._follows = follows
         self.key, self._figure = figure.key, figure
         self._title.setText(figure.label)
         self._chip.setText(KIND_SIGNS.get(figure.kind, figure.kind))
@@ -80,7 +82,7 @@ class ExplainPanel(QFrame):
 
     def follow(self, figures: dict[str, Figure]) -> None:
         """The plan changed: show the same figure anew."""
-        if self.isVisible() and self.key in figures and figures[self.key] is not self._figure:
+        if self._follows and self.isVisible() and self.key in figures and figures[self.key] is not self._figure:
             self.explain(figures[self.key])
 
     def close_panel(self) -> None:

@@ -86,10 +86,15 @@ class FigureTree(QTreeWidget):
         """Copy takes all selected rows; F1 explains."""
         if event.matches(QKeySequence.StandardKey.Copy):
             QGuiApplication.clipboard().setText(self.as_tsv())
-        elif event.key() == Qt.Key.Key_F1 and self.currentItem():
-            self.opened.emit(self.currentItem().data(0, KEY))
+        elif event.key() == Qt.Key.Key_F1:
+            self.explain_current()
         else:
             super().keyPressEvent(event)
+
+    def explain_current(self) -> None:
+        """Open the derivation of the figure one is on."""
+        if self.currentItem():
+            self.opened.emit(self.currentItem().data(0, KEY))
 
     def as_tsv(self) -> str:
         """The selected rows (all, where none is) as text for a spreadsheet, with headers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
 from gui import menus, recovery
 from gui.bars import NoticeBar, ProblemBar
 from gui.cards import MetricCard
+from gui.comparison_tree import ComparisonTree
 from gui.document import Document
 from gui.explain import ExplainPanel
 from gui.job_queue import JobQueue, Order
@@ -33,12 +35,16 @@ from gui.settings import Settings
 from gui.sidebar import Sidebar
 from gui.state import Estimator, State
 from gui.strip import TaskStrip
+from gui.tables import FigureTree
 from gui.theme import switch
 from gui.verdict import VerdictPanel
 from planner import library
 from planner.plan import file
 from planner.plan.check import Problem
 from planner.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from planner.estimate import Figure
 
 
 class Window(QMainWindow):
@@ -171,6 +177,8 @@ class Window(QMainWindow):
                 made.load_config.connect(self.files.ask_config)
             if key == "results":
                 made.export.connect(self.files.ask_export)
+            if key == "compare":
+                made.explain_figure.connect(self.explain_figure)
             self.pages[key] = made
             self.stack.addWidget(made)
         return self.pages[key]
@@ -235,16 +243,23 @@ class Window(QMainWindow):
         """Open a figure's derivation beside the page."""
         estimate = self.state.estimate
         if estimate is not None and key in estimate.figures:
-            was_hidden = self.explain_panel.isHidden()
-            self.explain_panel.explain(estimate.figures[key])
-            if was_hidden:
-                width = self._split.width()
-                self._split.setSizes([width - max(320, width // 3), max(320, width // 3)])
+            self.explain_figure(estimate.figures[key], follows=True)
+
+    def explain_figure(self, figure: Figure, *, follows: bool = False) -> None:
+        """Open any figure's derivation; one of the plan's follows its changes."""
+        was_hidden = self.explain_panel.isHidden()
+        self.explain_panel.explain(figure, follows=follows)
+        if was_hidden:
+            width = self._split.width()
+            self._split.setSizes([width - max(320, width // 3), max(320, width // 3)])
 
     def explain_focused(self) -> None:
-        """Explain the card one is on, else the first figure of the verdict."""
+        """Explain the card or the table's figure one is on, else the first figure of the verdict."""
         focused = QApplication.focusWidget()
-        self.explain(focused.key if isinstance(focused, MetricCard) else "time.training")
+        if isinstance(focused, FigureTree | ComparisonTree):
+            focused.explain_current()
+        else:
+            self.explain(focused.key if isinstance(focused, MetricCard) else "time.training")
 
     # Commands, and what is dropped.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gui.pages.compare import ComparePage
 from gui.pages.hardware import HardwarePage
 from gui.pages.model import ModelPage
 from gui.pages.page import Page
@@ -13,6 +14,7 @@ from gui.pages.training import TrainingPage
 from gui.pages.validate import ValidatePage
 
 PAGES: list[type[Page]] = [
-    ModelPage, HardwarePage, TrainingPage, ProfilePage, ResultsPage, SearchPage, PerplexityPage, ValidatePage,
+    ModelPage, HardwarePage, TrainingPage, ProfilePage, ResultsPage, SearchPage, PerplexityPage, ComparePage,
+    ValidatePage,
 ]  # fmt: skip
 """In the order of the list on the left, and of Ctrl+1 … Ctrl+9."""

@@ -108,6 +108,21 @@ def memory_timeline(chart: Any, estimate: Estimate) -> Any:
     return chart.Data.of(timelines(estimate, simulated), estimate.plan.cluster.accelerator.memory_bytes)
 
 
+def tornado(chart: Any, source: Any) -> Any:
+    """Every input's swing of one measure, once they are known."""
+    return chart.Data.of(source.found, source.measure) if source.found else chart.Data()
+
+
+def one_input_curve(chart: Any, source: Any) -> Any:
+    """One measure against one input, if one is chosen."""
+    return chart.Data.of(source.found, source.measure) if source.found else chart.Data()
+
+
+def scenario_compare(chart: Any, source: Any) -> Any:
+    """One figure of all scenarios, if one is chosen."""
+    return chart.Data.of(source.found, source.row) if source.row else chart.Data()
+
+
 def _simulated(estimate: Estimate) -> Schedule | str:
     """The step's schedule, or why there is none."""
     from planner.schedule.step import MOST_BLOCKS, blocks_of

@@ -57,7 +57,7 @@ def between(chosen: Range, count: int) -> list[Any]:
     """Values from one end of a range to the other with the plan's own among them, whole numbers whole; of choices all
     of them."""
     if chosen.is_choice or not isinstance(chosen.now, int | float):
-        return list(dict.fromkeys([chosen.now, *chosen.values]))
+        return list(dict.fromkeys([*chosen.values, chosen.now]))
     low, high = min(chosen.now, *chosen.values), max(chosen.now, *chosen.values)
     if low > 0 and high / low >= 3:
         steps = [low * (high / low) ** (number / (count - 1)) for number in range(count)]

@@ -61,6 +61,6 @@ def test_a_picture_of_every_page_is_taken(theme: str, application: object, tmp_p
     from gui.app import screenshots
 
     written = screenshots(tmp_path, theme, 1024, 680)
-    pages = {"model", "hardware", "training", "profile", "results", "search", "perplexity", "validate"}
+    pages = {"model", "hardware", "training", "profile", "results", "search", "perplexity", "compare", "validate"}
     assert {path.stem for path in written} >= pages
     assert all(path.stat().st_size > 10_000 for path in written)
