@@ -7,9 +7,10 @@ one plan, with every figure's derivation, band and kind.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from planner.timing.fabric import Knowledge
 from planner.timing.software import Software, software
 from planner.timing.step import Step
 
+if TYPE_CHECKING:
+    from planner.timing.measured import Fit
+
 Kind = Literal["measured", "estimated", "published", "assumed"]
 
 
@@ -47,6 +51,8 @@ class Machine:
     allocation: Allocation
     profile: str = ""
     """Name of the measured profile that the device's constants were fitted to; empty where there is none."""
+    fit: Fit | None = None
+    """The fit to that profile."""
     problems: tuple[Problem, ...] = ()
     """What is doubtful about the profile, or why there is none."""
 
@@ -338,13 +344,7 @@ def estimate(plan: Plan, *, is_own_fabric: bool = True) -> Estimate:
         numbers = workload(plan)
         outcome = compute(numbers, parts, rates(plan))
         busy = _busy(float(outcome.mfu), parts)
-        low, high = map(float, band.factors(parts.device.source, busy))
-        if parts.profile:  # no surer than the profile's own shapes left out
-            low, high = min(low, 1 - float(parts.device.band)), max(high, 1 + float(parts.device.band))
-        if edges:  # nor surer than measured collectives
-            total = float(outcome.step.total)
-            low, high = min(low, float(edges[0].total) / total), max(high, float(edges[1].total) / total)
-        figures = _figures(plan, numbers, outcome, (low, high))
+        figures = _figures(plan, numbers, outcome, _bands(numbers, outcome, parts, busy, edges))
         if edges:
             _tell_measured(figures, edges)
     problems.extend(parts.problems)
@@ -373,6 +373,27 @@ def _edges(plan: Plan, parts: Machine) -> tuple[Step, Step] | None:
     return lower, upper
 
 
+def _bands(
+    w: Workload, outcome: Outcome, parts: Machine, busy: float, edges: tuple[Step, Step] | None
+) -> dict[str, tuple[float, float]]:
+    """(low, high) factors of the times' 80 % bands: of the step ("time"), and by a profile of the parts that it holds.
+
+    With a profile the step is no surer than the layers in it, all taken to be off together, nor than the measured
+    collectives, whose `edges` these are.
+    """
+    low, high = map(float, band.factors(parts.device.source, busy))
+    if edges:
+        total = float(outcome.step.total)
+        low, high = min(low, float(edges[0].total) / total), max(high, float(edges[1].total) / total)
+    if parts.fit is None:
+        return {"time": (low, high)}
+    widths = parts.fit.half_widths(w)
+    times = {name: float(getattr(outcome.step, name)) for name in widths}
+    width = sum(widths[name] * time_s for name, time_s in times.items()) / sum(times.values())
+    own = {name: (math.exp(-one), math.exp(one)) for name, one in widths.items()}
+    return {"time": (min(low, math.exp(-width)), max(high, math.exp(width))), **own}
+
+
 def machine(plan: Plan, *, is_own_fabric: bool = True) -> Machine:
     """The timing constants that a plan's names stand for; of its device as measured, where there is a profile of it.
 
@@ -395,7 +416,7 @@ def machine(plan: Plan, *, is_own_fabric: bool = True) -> Machine:
         return Machine(device=plain, network=links, software=base, allocation=kept, problems=problems)
     return Machine(
         device=known.fit.device, network=links, software=measured.in_place_of(base, known.fit), allocation=kept,
-        profile=known.profile, problems=problems,
+        profile=known.profile, fit=known.fit, problems=problems,
     )  # fmt: skip
 
 
@@ -454,20 +475,20 @@ _PARTS = {
 
 
 class _Figures:
-    """Figures in display order, as they are added. `factors`: of the time's 80 % interval."""
+    """Figures in display order, as they are added. `bands`: factors of the times' 80 % intervals."""
 
-    def __init__(self, factors: tuple[float, float]) -> None:
+    def __init__(self, bands: Mapping[str, tuple[float, float]]) -> None:
         self.by_key: dict[str, Figure] = {}
-        self._factors = factors
+        self._bands = bands
 
     def add(self, key: str, label: str, value: Any, unit: str, spread: str = "", kind: Kind = "estimated") -> None:
-        interval = _interval(float(value), spread, self._factors)
+        interval = _interval(float(value), spread, self._bands)
         self.by_key[key] = _figure(key, label, value, unit, interval, kind)
 
 
-def _figures(plan: Plan, w: Workload, o: Outcome, factors: tuple[float, float]) -> dict[str, Figure]:
+def _figures(plan: Plan, w: Workload, o: Outcome, bands: Mapping[str, tuple[float, float]]) -> dict[str, Figure]:
     """Every figure in display order."""
-    figures = _Figures(factors)
+    figures = _Figures(bands)
     _add_work(figures, plan, w, o)
     _add_memory(figures, o)
     _add_time(figures, w, o)
@@ -499,7 +520,7 @@ def _add_memory(figures: _Figures, o: Outcome) -> None:
 def _add_time(figures: _Figures, w: Workload, o: Outcome) -> None:
     figures.add("time.step", "Step time", o.step.total, "s", "time")
     for name, label in _TIME.items():
-        figures.add(f"time.part.{name}", label, getattr(o.step, name), "s")
+        figures.add(f"time.part.{name}", label, getattr(o.step, name), "s", name)
     figures.add("time.tokens_per_s", "Throughput", o.tokens_per_s, "tokens/s", "rate")
     figures.add("time.tokens_per_s_per_gpu", "Throughput a GPU", o.tokens_per_s / w.gpus, "tokens/s", "rate")
     figures.add("time.flops_per_gpu", "Model FLOP/s a GPU", o.flops_per_s_per_gpu, "FLOP/s", "rate")
@@ -539,14 +560,14 @@ def _add_money_and_energy(figures: _Figures, o: Outcome) -> None:
     figures.add("energy.co2e", "CO2e", o.co2e_kg, "kg", "time")
 
 
-def _interval(value: float, spread: str, factors: tuple[float, float]) -> tuple[float | None, float | None]:
-    low, high = factors
-    if spread == "time":
-        return value * low, value * high
-    if spread == "rate":
-        return value / high, value / low
+def _interval(value: float, spread: str, bands: Mapping[str, tuple[float, float]]) -> tuple[float | None, float | None]:
+    """`spread`: memory, rate (of a time), or a name in `bands`; nothing known of any other."""
     if spread == "memory":
         return value * 0.93, value * 1.07
+    if spread == "rate":
+        return value / bands["time"][1], value / bands["time"][0]
+    if spread in bands:
+        return value * bands[spread][0], value * bands[spread][1]
     return None, None
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from planner.formula import Number
 from planner.plan.cluster import Accelerator
 from planner.timing import provenance
 from planner.timing.provenance import Provenance
+
+if TYPE_CHECKING:
+    from planner.timing.surface import Surface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,10 @@ class Device:
     """measured, interpolated, carried or specification."""
     basis: str
     """What the constants rest on, in a sentence."""
+    mapping_s_per_byte: Number = 0.0
+    """Time to map a byte of a large new tensor: what a CPU's page faults cost."""
+    remainder: Surface | None = None
+    """What a measured profile of the device leaves beyond the formulas."""
     provenance: str = ""
     """How the device is known: one of the three kinds of `planner.timing.provenance`, with source and date."""
 

@@ -86,9 +86,23 @@ def matmul_s(
     outputs = m * n * groups
     moved = (m + n) * k * groups * device.element_bytes + outputs * output_bytes
     time = np.maximum(compute, moved / bandwidth) + device.launch_s
+    time = time + mapped_s(device, outputs * device.element_bytes)
     if weight:
         return time + device.accumulation * np.maximum(output_bytes - 2.0, 0.0) * outputs / bandwidth
     return time + _cast_s(device, m * k * groups, cast_bytes)
+
+
+LARGEST_KEPT_BYTES = 2**25
+"""glibc keeps freed memory at hand up to this much a tensor (M_MMAP_THRESHOLD's largest value, mallopt(3)); larger ones
+are mapped anew each time."""
+
+
+def mapped_s(device: Device, bytes_: Number) -> Number:
+    """What a CPU takes to map a new tensor beyond what its allocator keeps; nothing on a GPU, whose allocator keeps
+    all."""
+    if not np.any(device.mapping_s_per_byte):
+        return 0.0
+    return np.where(bytes_ >= LARGEST_KEPT_BYTES, device.mapping_s_per_byte * bytes_, 0.0)[()]
 
 
 def aligned_rate(rows_of_128_bytes: Number) -> Number:

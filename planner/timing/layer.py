@@ -169,6 +169,10 @@ def passes(w: Workload, device: Device, network: Network, software: Software) ->
         products(w, device, software, "input_gradient") + products(w, device, software, "weight_gradient")
         + attention(w, device, software, "backward") + kernels.memory_bound_s(device, 2 * moved)
     )  # fmt: skip
+    if device.remainder:
+        core_forward = device.remainder.correct(("attention_core", "forward"), core_forward, w)
+        forward = device.remainder.correct(("layer", "forward"), forward, w)
+        backward = device.remainder.correct(("layer", "backward"), backward, w)
     full = w.recompute_full * w.recompute_share
     recompute = full * forward + w.recompute_share * w.recompute_selective * (1 - w.flash) * core_forward
     tensor_forward, tensor_backward = _tensor(w, network, software)

@@ -193,6 +193,17 @@ class Comparison(_Part):
         return self.sub_layer_sum_s / self.layer_s
 
 
+class LeftOut(_Part):
+    """How far predictions of one kernel class are off at shapes that were left out of the fit to the profile."""
+
+    operation: str  # the "edge" is embedding, head and loss
+    direction: str
+    rows: int
+    median: float  # of the absolute relative errors
+    p80: float
+    bias: float  # median of predicted over measured, less one
+
+
 class Summary(_Part):
     """How well the parts add up to the whole, and how quiet the measuring was."""
 
@@ -201,6 +212,7 @@ class Summary(_Part):
     ratio_in_turns: float | None = None  # the same with all three measured in turns at one shape: free of drift
     median_spread: float | None = None
     noisy_rows: int = 0
+    left_out: tuple[LeftOut, ...] = ()  # by kernel class; empty where the device has no data sheet to start from
 
 
 class Profile(_Part):

@@ -144,7 +144,11 @@ def head_s(w: Workload, device: Device, software: Software) -> Number:
     passes = kernels.memory_bound_s(device, tokens * wide * software.loss_bytes) + kernels.memory_bound_s(
         device, tokens * w.hidden * w.activation_bytes * 6
     )
-    return w.has_head * time * software.matmul_slowdown + passes
+    total = w.has_head * time * software.matmul_slowdown + passes
+    if np.any(device.mapping_s_per_byte):  # the embedding's gradient: a fresh table as large as its weights, zeroed
+        table = wide * w.hidden * device.element_bytes
+        total = total + kernels.mapped_s(device, table) + kernels.memory_bound_s(device, table)
+    return device.remainder.correct(("edge", "both"), total, w) if device.remainder else total
 
 
 def messages_s(w: Workload, network: Network, software: Software) -> Number:
@@ -191,9 +195,9 @@ def touched_bytes(
 def optimizer_s(w: Workload, parameters: Parameters, device: Device) -> Number:
     """The optimizer's update: bound by memory."""
     local, group = _optimized(w, parameters)
-    return kernels.memory_bound_s(
-        device, touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
-    )
+    touched = touched_bytes(local, group, w.optimizer_bytes, w.gradient_bytes, w.weight_bytes)
+    time = kernels.memory_bound_s(device, touched)
+    return device.remainder.correct(("optimizer", "step"), time, w) if device.remainder else time
 
 
 HOST_UPDATE_BYTES_PER_S = 20e9

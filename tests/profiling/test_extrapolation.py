@@ -24,7 +24,7 @@ from planner.plan import file
 from planner.plan.file import PlanError
 from planner.plan.model import Model
 from planner.plan.plan import Plan
-from planner.profiling import demand, points, profiler, timer
+from planner.profiling import demand, devices, points, profiler, timer
 from planner.timing import profile as profiles
 from planner.timing.profile import Profile
 
@@ -75,6 +75,7 @@ def measured(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Profile:
     """A whole profile of the tiny model on the made-up processor."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timer, "clock_for", lambda kind: CountingClock())
+        patch.setattr(devices, "_reference_s", lambda: 2e-3)
         patch.setitem(timer.PATIENCE, "cpu", timer.Patience(spread=0.05, warm_up=1, least=3, most=3))
         patch.setitem(demand.MATMUL_SIZE, "cpu", 128)
         patch.setitem(demand.COPY_BYTES, "cpu", 2**20)
@@ -151,9 +152,9 @@ def test_the_head_and_the_optimizer_come_out_as_measured(measured: Profile, kept
     edge_s = sum(row.median_s for (name, _), row in at.items() if name in ("embedding", "head_loss"))
     result = estimate(plan(tiny, 1, 32))
     assert result.figures["time.part.head"].value == pytest.approx(edge_s, rel=0.25)
-    rate = at["optimizer", "step"].bytes / at["optimizer", "step"].median_s
-    touched = 28 * result.outcome.parameters.total
-    assert result.figures["time.part.optimizer"].value == pytest.approx(touched / rate, rel=0.25)
+    step = at["optimizer", "step"]
+    in_proportion_s = step.median_s * result.outcome.parameters.total / step.parameters
+    assert step.median_s < result.figures["time.part.optimizer"].value < in_proportion_s  # launches do not grow
 
 
 def test_a_named_profile_is_used_and_an_unknown_one_is_refused_by_name(kept: Path, tiny: Model) -> None:

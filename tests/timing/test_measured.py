@@ -17,8 +17,8 @@ from planner.plan.cluster import Accelerator
 from planner.plan.file import PlanError
 from planner.plan.model import Model
 from planner.plan.workload import of_model
+from planner.timing import composition, layer, measured, selection
 from planner.timing import device as timing_device
-from planner.timing import layer, measured, selection
 from planner.timing import profile as profiles
 from planner.timing.collectives import network
 from planner.timing.device import device
@@ -38,6 +38,9 @@ def accelerator(name: str) -> Accelerator:
     return Accelerator.model_validate(library.read("accelerators", name))
 
 
+H100_SHEET = accelerator("H100-80GB-SXM")
+
+
 def made(unit: Device = H100, shapes: tuple[tuple[int, int], ...] = SHAPES, **changes: Any) -> Profile:
     """A profile of Llama-2-7B's layer whose times are those of the formulas with the constants above."""
     model = shipped.model("llama-2-7b")
@@ -49,7 +52,7 @@ def made(unit: Device = H100, shapes: tuple[tuple[int, int], ...] = SHAPES, **ch
     rows = []
     for part, way in PARTS:
         plain = [_row(part, way, 1.0, batch=b, sequence=s, flops=_flops(part, way, b, s), **widths) for b, s in shapes]
-        times = measured.composed_s((part, way), plain, blank, there, CHANGES, "bf16")
+        times = composition.composed_s((part, way), plain, blank, there, CHANGES, "bf16")
         rows += [_row(part, way, float(t), **_shape(row)) for row, t in zip(plain, np.ravel(times), strict=True)]
     step = _row("optimizer", "step", 1.0, parameters=2 * 10**8, bytes=28 * 2e8, dtype="fp32")
     step_s = composed(step, blank, there, CHANGES)
@@ -81,13 +84,17 @@ def _row(operation: str, direction: str, median_s: float, **changes: Any) -> Row
 def composed(row: Row, profile: Profile, unit: timing_device.Device, changes: Any) -> float:
     """A row's time by the formulas, in seconds."""
     part = (row.operation, row.direction)
-    return float(np.ravel(measured.composed_s(part, [row], profile, unit, changes, "bf16"))[0])
+    return float(np.ravel(composition.composed_s(part, [row], profile, unit, changes, "bf16"))[0])
+
+
+def predicted(row: Row, profile: Profile, found: measured.Fit) -> float:
+    """A row's time by the fit, in seconds."""
+    return float(measured.predicted_s(found, (row.operation, row.direction), [row], profile, "bf16")[0])
 
 
 def times(profile: Profile, found: measured.Fit, part: str) -> list[float]:
     """Predicted over measured of one part's rows."""
-    rows = [row for row in profile.rows if row.operation == part]
-    return [composed(row, profile, found.device, found.changes) / row.median_s for row in rows]
+    return [predicted(row, profile, found) / row.median_s for row in profile.rows if row.operation == part]
 
 
 def test_every_part_of_the_rows_is_reproduced() -> None:
@@ -122,7 +129,7 @@ def test_the_layer_is_composed_as_the_step_composes_it() -> None:
     whole = layer.count(w, found.device, network(plan.cluster), kind)
     for direction, expected in (("forward", whole.forward), ("backward", whole.backward)):
         row = forward.model_copy(update={"direction": direction})
-        assert composed(row, profile, found.device, found.changes) == pytest.approx(float(expected), rel=1e-9)
+        assert predicted(row, profile, found) == pytest.approx(float(expected), rel=1e-9)
 
 
 def test_a_disturbed_row_pulls_less() -> None:
@@ -190,7 +197,10 @@ def test_named_for_another_gpu_its_efficiencies_are_carried_with_a_warning(kept:
     unit = result.machine.device
     assert result.kernel_source == "carried" and "carried over to A100-80GB-SXM" in unit.basis
     assert unit.peak_flops == here.peak("bf16") and unit.multiprocessors == 108
-    assert unit.band > measured.fit(made(), accelerator("H100-80GB-SXM"), "bf16").band
+    own = measured.fit(made(), accelerator("H100-80GB-SXM"), "bf16")
+    w = of_model(made().model).where(sequence=4096.0, micro_batch=2.0, activation_bytes=2.0)
+    carried = measured.carried(own, here, "bf16")
+    assert unit.band > own.band and carried.half_widths(w)["forward"] > own.half_widths(w)["forward"] + 0.03
     (problem,) = [one for one in result.problems if one.path == "profile"]
     assert problem.severity == "warning" and "NVIDIA H100 80GB HBM3" in problem.message
 
@@ -219,3 +229,17 @@ def test_a_mixture_of_experts_is_composed_too() -> None:
     expert, dense = (composed(row, one, unit, CHANGES) for one in (profile, made()))
     ratio = 2 * 14336 / 11008  # two experts of Mixtral's width a token
     assert expert == pytest.approx(ratio * dense, rel=0.35)
+
+
+def test_a_time_is_surer_at_a_measured_shape_than_far_from_all() -> None:
+    found = measured.fit(made(), accelerator("H100-80GB-SXM"), "bf16")
+    w = of_model(made().model).where(sequence=4096.0, micro_batch=2.0, activation_bytes=2.0)
+    wider = w.where(hidden=65536.0, heads=512.0, kv_heads=512.0, ffn=2.0e5)
+    for part in ("forward", "backward"):
+        assert found.half_widths(w)[part] < 0.5 * found.half_widths(wider)[part]
+
+
+def test_errors_at_shapes_left_out_are_told_by_class() -> None:
+    errors = {(one.operation, one.direction): one for one in measured.fit(made(), H100_SHEET, "bf16").errors}
+    assert set(errors) == set(PARTS)  # the optimizer has one row: nothing can be left out
+    assert all(one.rows == len(SHAPES) and one.median < 0.05 for one in errors.values())
