@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 WIDTH, HEIGHT, TOP = 620, 420, 60
 MOST_SHOWN = 60
@@ -42,7 +42,6 @@ class Palette(QFrame):
         self.typed = QLineEdit()
         self.typed.setObjectName("palette.typed")
         self.typed.setAccessibleName("What to find")
-        self.typed.setPlaceholderText("Find a command, a field or a number")
         self.typed.installEventFilter(self)
         self.typed.textChanged.connect(self._show_matching)
         self.typed.returnPressed.connect(self._choose)
@@ -53,6 +52,9 @@ class Palette(QFrame):
         self.list.itemClicked.connect(self._choose)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 10, 10, 10)
+        caption = QLabel("&Find a command, a field or a number")
+        caption.setBuddy(self.typed)
+        layout.addWidget(caption)
         layout.addWidget(self.typed)
         layout.addWidget(self.list)
         self._entries: Sequence[Entry] = ()
