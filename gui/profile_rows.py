@@ -9,7 +9,7 @@ from gui.row_table import Column
 from planner import units
 
 if TYPE_CHECKING:
-    from planner.timing.profile import Row
+    from planner.timing.profile import Profile, Row
     from planner.timing.profile_comparison import ProfileComparison
     from planner.timing.profile_history import Entry
     from planner.timing.shapes import Shape
@@ -45,6 +45,7 @@ HISTORY = [
     Column("created", "Date", is_words=True),
     Column("rows", "Rows", "{:,}".format),
     Column("noisy_rows", "Noisy", "{:,}".format, "Rows of few runs, a wide spread, or slowed from outside"),
+    Column("left_out", "Left out", "{:.1%}".format, "Median error of a layer at a shape left out of the fit"),
     Column("torch", "torch", is_words=True),
     Column("driver", "Driver", is_words=True),
     Column("model", "Model", is_words=True),
@@ -134,9 +135,14 @@ def _told(entry: Entry, used: str) -> Line:
     return {
         **line, "sign": "● " * is_used + "!" * (not found.complete), "device": found.device.name,
         "created": found.created[:16].replace("T", " "), "model": found.model.name, "dtype": found.dtype,
-        "rows": len(found.rows), "noisy_rows": found.summary.noisy_rows, "torch": found.software.torch or None,
-        "driver": found.software.driver or None,
+        "rows": len(found.rows), "left_out": _left_out(found), "noisy_rows": found.summary.noisy_rows,
+        "torch": found.software.torch or None, "driver": found.software.driver or None,
     }  # fmt: skip
+
+
+def _left_out(found: Profile) -> float | None:
+    """Of the whole layer, the worse direction; None where nothing could be left out."""
+    return max((one.median for one in found.summary.left_out if one.operation == "layer"), default=None)
 
 
 def _measured(shape: Shape) -> Line:
