@@ -41,6 +41,7 @@ class Hover(QWidget):
         self.index: int | None = None
         """The point that is told of now."""
         self.text = ""
+        self.hide()  # else it would be shown with its canvas, with nothing to tell
         canvas.mpl_connect("motion_notify_event", lambda event: self._tell(self.under(event)))
         for leaving in ("axes_leave_event", "figure_leave_event"):
             canvas.mpl_connect(leaving, lambda _: self._tell(None))

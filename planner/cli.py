@@ -89,10 +89,12 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     from planner.profiling import command as profiling
     from planner.quality import command as quality
     from planner.quality import lifetime_command as lifetime
+    from planner.quality import tokens_command as tokens
 
     profiling.add_parser(commands)
-    quality.add_parsers(commands)
+    quality.add_parsers(commands, add_plan_arguments, plan_of)
     lifetime.add_parsers(commands, add_plan_arguments, plan_of)
+    tokens.add_parser(commands)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
     shots.add_argument("folder", metavar="DIR")
     shots.add_argument("--theme", choices=("light", "dark"), default="light")

@@ -2,135 +2,310 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QLabel, QVBoxLayout
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QFileDialog, QTabWidget, QVBoxLayout, QWidget
 
+from gui.chart_table import ChartTable
 from gui.chart_view import ChartView
 from gui.document import Document
-from gui.fields import ComboField, TextField, mark
-from gui.forms import QUIET_MS, sentence
+from gui.fields import CheckField
+from gui.forms import sentence
+from gui.jobs import Job, Outcome
 from gui.pages.page import Facts, Page
+from gui.row_table import Column, RowTable
 from gui.sidebar import Sign
 from gui.state import State
-from gui.widgets import Card, column, label, row, scrolling
-from planner import units
+from gui.widgets import Card, button, column, label, row, scrolling
+from planner import library, units
+from planner.charts.contents import Quality
 from planner.errors import TrainplanError
+from planner.plan.file import write_atomically
 
 if TYPE_CHECKING:
-    from planner.quality.frontier import Frontier, Point
+    from planner.quality.frontier import Demand, Frontier, Point
 
 SOON_MS = 20
 """The verdict is painted before the law is asked."""
+ADVICE = [
+    Column("sign", "", is_words=True, tip="! the plan lies far from the advice"),
+    Column("about", "About", is_words=True),
+    Column("plan", "The plan", is_words=True),
+    Column("advised", "Advised", is_words=True),
+    Column("words", "What it says", is_words=True),
+    Column("source", "Source", is_words=True),
+]
 
 
 class PerplexityPage(Page):
     """Size against perplexity at the plan's own compute or another budget."""
 
     key, title, group = "perplexity", "Perplexity", "Answer"
+    run = Signal(list)
+    cancel = Signal()
+    is_automatic = False
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
         self._state: State | None = None
         self._asked: tuple[Any, ...] = ()
-        self._make_inputs()
-        self.chart = ChartView("size_against_perplexity", "Perplexity against size")
-        self.chart.setMinimumHeight(300)
-        self.chart.failed.connect(self.failed)
-        self.chart.saved.connect(self.done)
-        self.chart.description = self.plan_text
-        self._best, self._plan = Facts(), Facts()
-        self._warnings = label(role="muted", wrap=True, size=0.92)
-        self._build()
-
-    def _make_inputs(self) -> None:
-        from planner.quality import laws
-
-        found = [laws.law(name) for name in laws.names()]
-        self.law = ComboField([(law.title, law.name) for law in found if law.gives_loss])
-        self.law.setObjectName("perplexity.law")
-        self.law.setAccessibleName("Scaling law")
-        self.law.setMaximumWidth(380)
-        self.law.show_value(laws.DEFAULT)
-        self.law.chosen.connect(lambda _: self._answer())
-        self.budget = TextField("FLOP", is_number=False)
-        self.budget.setObjectName("perplexity.budget")
-        self.budget.setAccessibleName("Budget")
-        self.budget.setPlaceholderText("the plan's own compute")
-        self.budget.setToolTip("1e24 FLOP, $2M, 3M GPU-hours, 30 days, 500 MWh, 31 t; blank: the plan's own compute")
-        self.budget.setFixedWidth(214)
+        self._found: Frontier | None = None
+        self._demand: tuple[Any, Demand | None] = (None, None)
+        self._job: tuple[list[str], Callable[[Job], Any]] = ([], lambda job: None)
         self._soon = QTimer(self, singleShot=True, interval=SOON_MS)
         self._soon.timeout.connect(self._answer)
-        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
-        self._quiet.timeout.connect(self._answer)
-        self.budget.typed.connect(lambda _: self._quiet.start())
-        self.budget.left.connect(lambda _: self._answer())
-        self._message = label(role="error", wrap=True)
-        self._message.setObjectName("perplexity.budget.message")
-        self._message.hide()
+        self._make_widgets()
+        self._build()
+
+    # What is on screen.
+
+    def _make_widgets(self) -> None:
+        from gui.frontier_form import FrontierForm
+        from gui.published_view import PublishedView
+        from gui.token_view import TokenView
+
+        self.form = FrontierForm()
+        self.form.changed.connect(self._answer)
+        self.form.fit_wanted.connect(self.ask_fit)
+        self.form.helped.connect(self.help)
+        self.verdict = label(bold=True, wrap=True)
+        self.verdict.setObjectName("perplexity.verdict")
+        self.chart = ChartView("size_against_perplexity", "Perplexity against size")
+        self.chart.description = self.plan_text
+        self.table = ChartTable("size_against_perplexity", "Perplexity against size, point by point")
+        for view in (self.chart, self.table):
+            view.failed.connect(self.failed)
+            view.saved.connect(self.done)
+        self.with_lines, self.with_family = (
+            _check("perplexity.lines", "Other budgets"), _check("perplexity.family", "Llama 2")
+        )  # fmt: skip
+        for box in (self.with_lines, self.with_family):
+            box.chosen.connect(lambda _: self._show_chart())
+        self.published = PublishedView()
+        self.published.chosen.connect(self._show_chart)
+        self.published.export_wanted.connect(self.ask_export_published)
+        self.tokens = TokenView()
+        self.tokens.run.connect(lambda arguments: self._start(arguments, self.tokens.follow))
+        self.tokens.failed.connect(self.failed)
+        self.use = button("&Use this size", "perplexity.use")
+        self.use.setToolTip("Scale the plan's model to the best size, trained on its tokens; one step to undo")
+        self.use.clicked.connect(self.use_optimum)
+        self._best, self._life, self._plan, self._price = Facts(), Facts(), Facts(), Facts()
+        self._warnings = label(role="muted", wrap=True, size=0.92)
+        self._law_words = label(wrap=True)
+        self._law_words.setObjectName("perplexity.about_law")
+        self.advice = RowTable("perplexity.advice", "Advice for the recipe", ADVICE, bold=lambda one: one["sign"])
 
     def _build(self) -> None:
-        captions = [QLabel("&Law"), QLabel("&Budget")]
-        captions[0].setBuddy(self.law)
-        captions[1].setBuddy(self.budget)
-        inputs = Card()
-        inputs.add(row(captions[0], self.law, captions[1], self.budget, None, spacing=10), self._message)
-        picture = Card()
-        picture.body.addWidget(self.chart, 1)
-        best, plan = Card("Best use of the budget"), Card("This plan")
-        best.body.addWidget(self._best)
-        plan.body.addWidget(self._plan)
-        side = scrolling(column(best, plan, self._warnings, None, margins=(0, 0, 4, 0)))
-        side.setFixedWidth(312)
-        body = row(picture, side, spacing=14)
+        self.tabs = QTabWidget()
+        self.tabs.setObjectName("perplexity.tabs")
+        self.tabs.setAccessibleName("Curve, table, published models, law, recipe, tokens")
+        self.tabs.tabBar().setDrawBase(False)
+        about = Card()
+        about.body.addWidget(scrolling(column(self._law_words, None)))
+        for widget, title in (
+            (self._curve_tab(), "&Curve"), (column(self.table, margins=(0, 8, 0, 0)), "Ta&ble"),
+            (self.published, "Published &models"), (column(about, margins=(0, 8, 0, 0)), "About the la&w"),
+            (column(self.advice, margins=(0, 8, 0, 0)), "&Recipe"), (self.tokens, "T&okens"),
+        ):  # fmt: skip
+            self.tabs.addTab(widget, title)
+        self.tabs.currentChanged.connect(lambda number: self.tabs.cornerWidget().setVisible(number == 0))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        content = column(inputs, body, margins=(18, 16, 18, 16))
-        content.layout().setStretch(1, 1)
-        body.layout().setStretch(0, 1)
+        content = column(self.form, self.verdict, self.tabs, margins=(18, 12, 18, 12), spacing=8)
+        content.layout().setStretch(2, 1)
         layout.addWidget(content)
+
+    def _curve_tab(self) -> QWidget:
+        picture = Card()
+        picture.body.setContentsMargins(10, 6, 10, 8)
+        picture.body.addWidget(self.chart, 1)
+        self.tabs.setCornerWidget(row(self.with_lines, self.with_family, spacing=12))
+        best, life, plan, price = (
+            Card("Best use of the budget"), Card("Cheapest over the life"), Card("This plan"), Card("Off the optimum")
+        )  # fmt: skip
+        for card, facts in ((best, self._best), (life, self._life), (plan, self._plan), (price, self._price)):
+            card.body.setContentsMargins(14, 10, 12, 10)
+            card.add(facts)
+        best.add(row(self.use, None))
+        self._life_card, self._price_card = life, price
+        side = scrolling(column(best, plan, life, price, self._warnings, None, margins=(0, 0, 4, 0), spacing=10))
+        side.setFixedWidth(296)
+        body = row(picture, side, spacing=12)
+        body.layout().setStretch(0, 1)
+        return column(body, margins=(0, 8, 0, 0))
 
     def show_state(self, state: State) -> None:
         """Answer for the plan as it is now."""
         self._state = state
+        self.tokens.show_plan(state.plan)
         self._soon.start()
+
+    # The answer.
 
     def _answer(self) -> None:
         estimate = self._state.estimate if self._state else None
-        asked = (estimate, self.law.currentData(), self.budget.text().strip())
+        asked = (estimate, self.form.asked())
         if estimate is None or asked == self._asked:
             return
-        from planner.quality.frontier import Training, frontier, parse_budget
+        from planner.quality.budget import Training
+        from planner.quality.frontier import frontier
 
+        training = Training.of(estimate)
         try:
-            budget = parse_budget(asked[2]) if asked[2] else None
-            training = Training.of_estimate(estimate.plan.name, estimate.plan.recipe.tokens, estimate.json)
-            found = frontier(budget, law=asked[1], training=training)
+            unique = units.parse(text, "tokens") if (text := asked[1].unique_tokens) else None
         except TrainplanError as error:
-            self._say(str(error))
+            self.form.say(str(error), "unique")
+            return
+        try:
+            budget = self.form.parsed_budget()
+            found = frontier(
+                budget, law=asked[1].law, training=training, unique_tokens=unique, demand=self._demand_of(estimate)
+            )
+        except TrainplanError as error:
+            self.form.say(str(error), "unique" if "repeated data" in str(error) else "budget")
             return
         self._asked = asked
-        self._say("")
+        self.form.say("")
+        self.form.show_budget(training, found.budget_flops, budget)
         self._show(found)
 
-    def _say(self, message: str) -> None:
-        self._message.setText(f"✕ {sentence(message)}" if message else "")
-        self._message.setVisible(bool(message))
-        mark(self.budget, "invalid", "true" if message else "false")
+    def _demand_of(self, estimate: Any) -> Demand | None:
+        """What the plan serves, asked once for an estimate; None where it cannot be served."""
+        if self._demand[0] is not estimate:
+            from planner.quality.lifetime import demand
+
+            try:
+                self._demand = (estimate, demand(estimate))
+            except TrainplanError:
+                self._demand = (estimate, None)
+        return self._demand[1]
 
     def _show(self, found: Frontier) -> None:
-        from planner.quality.frontier import show_budget
-
-        self.chart.show_data(found)
-        self._best.show_facts([("Budget", show_budget(found.budget_flops, "FLOP")), *_point(found.optimum)])
-        if found.plan is not None:
-            ratio = found.plan.compute_ratio
-            excess = [("Least compute ×", f"{ratio:.3g}×")] if ratio is not None else []
-            self._plan.show_facts(
-                [("Compute", show_budget(found.plan.flops, "FLOP")), *_point(found.plan.point), *excess]
-            )
+        self._found = found
+        self.verdict.setText(f"{found.verdict}.")
+        self._show_chart()
+        self._best.show_facts(_point(found.optimum, found.bands))
+        self._plan.show_facts(_plan_facts(found))
+        self._life.show_facts(_life_facts(found))
+        self._life_card.setVisible(found.lifetime is not None)
+        self._show_prices(found)
         self._warnings.setText("\n".join(f"! {sentence(warning)}" for warning in found.warnings))
+        self._law_words.setText("\n\n".join(found.law.words))
+        self._show_advice(found)
+
+    def _show_chart(self) -> None:
+        if self._found is None:
+            return
+        group = self.published.group
+        shown = Quality(
+            self._found, (group,) if group else (), with_family=self.with_family.isChecked(),
+            with_lines=self.with_lines.isChecked(),
+        )  # fmt: skip
+        self.chart.show_data(shown)
+        self.table.show_data(shown)
+
+    def _show_prices(self, found: Frontier) -> None:
+        from planner.quality.frontier import off_optimum, same_quality_sizes
+
+        facts = [
+            (words, "never" if ratio == float("inf") else f"{ratio:.3g}× compute")
+            for words, ratio in off_optimum(found)
+        ]
+        flat = same_quality_sizes(found.law, found.budget_flops) if found.unique_tokens is None else None
+        if flat:
+            facts.append(("Within 0.5 %", f"{units.show(flat[0])} – {units.show(flat[1])}"))
+        self._price.show_facts(facts)
+        self._price_card.setVisible(bool(facts))
+
+    def _show_advice(self, found: Frontier) -> None:
+        from planner.quality.recipe import hints
+
+        if self._state is None or self._state.estimate is None:
+            return
+        rows = [{**vars(one), "sign": "!" if one.is_notable else ""} for one in hints(self._state.estimate, found.law)]
+        self.advice.show_rows(rows, "No advice.")
+
+    # What one can do.
+
+    def use_optimum(self) -> None:
+        """Give the plan the best size and its tokens, as one step that can be undone."""
+        if self._found is None:
+            return
+        from planner.quality.sizes import plan_of_size
+
+        plan, best = self.document.plan, self._found.optimum
+        try:
+            scaled = plan_of_size(plan, best.parameters, best.tokens)
+            sections = ("model", "recipe", "layout")
+            changes = {name: getattr(scaled, name).model_dump() for name in sections}
+            self.document.apply(changes, f"size: {units.show(best.parameters)}")
+        except TrainplanError as error:
+            self.failed.emit(str(error))
+        else:
+            self.done.emit(f"The plan now trains {scaled.model.name}. Ctrl+Z takes it back.")
+
+    def ask_fit(self) -> None:
+        """Fit a law to a file of points, with the file dialog."""
+        name, _ = QFileDialog.getOpenFileName(self, "Points to fit a law to", str(Path.home()), "Table (*.csv)")
+        if name:
+            self.fit(Path(name))
+
+    def fit(self, points: Path) -> None:
+        """Fit a law to points; it is kept in the user's folder and chosen."""
+        folder = library.user_folder() / "laws"
+        folder.mkdir(parents=True, exist_ok=True)
+        law = folder / f"{library.slug(points.stem) or 'own'}.json"
+        self.form.fit.setEnabled(False)
+        self._start(
+            ["fit", str(points), "--out", str(law), "--events"],
+            lambda job: job.ended.connect(lambda outcome: self._fitted(outcome, law)),
+        )
+
+    def _fitted(self, outcome: Outcome, law: Path) -> None:
+        self.form.fit.setEnabled(True)
+        if outcome.status != "done":
+            self.failed.emit(f"The fit {outcome.status}: {outcome.message}")
+            return
+        from planner.quality import laws
+
+        laws.forget()
+        self.form.fill_laws(law.stem)
+        self._answer()
+        told = outcome.result
+        self.done.emit(f"Fitted to {told['n']} points in {told['seconds']:.2f} s; kept as {law.stem}")
+        if told["warnings"]:
+            self.failed.emit("\n".join(told["warnings"]))
+
+    def _start(self, arguments: list[str], follower: Callable[[Job], Any]) -> None:
+        self._job = arguments, follower
+        self.begin()
+
+    def begin(self) -> None:
+        """Run the last job: the fit, or the tokens."""
+        self.run.emit(self._job[0])
+
+    def follow(self, job: Job) -> None:
+        """Show a job as it goes."""
+        self._job[1](job)
+
+    def ask_export_published(self) -> None:
+        """Export the published rows that are shown, with the file dialog."""
+        name, _ = QFileDialog.getSaveFileName(self, "Export table", "published-perplexities.csv", "Table (*.csv)")
+        if name:
+            self.export_published(Path(name) if Path(name).suffix else Path(f"{name}.csv"))
+
+    def export_published(self, path: Path) -> None:
+        """Write the published rows that are shown as CSV."""
+        try:
+            write_atomically(path, self.published.csv())
+        except TrainplanError as error:
+            self.failed.emit(str(error))
+        else:
+            self.done.emit(f"Table written to {path}")
 
     @classmethod
     def sign(cls, state: State) -> Sign:
@@ -142,12 +317,45 @@ class PerplexityPage(Page):
         )
 
 
-def _point(point: Point) -> list[tuple[str, str]]:
+def _check(name: str, words: str) -> CheckField:
+    made = CheckField()
+    made.setObjectName(name)
+    made.setAccessibleName(words)
+    made.setText(words)
+    made.setChecked(True)
+    return made
+
+
+def _point(point: Point, bands: dict[str, tuple[float, float]] | None = None) -> list[tuple[str, str]]:
+    def banded(name: str, value: float) -> str:
+        low, high = (bands or {}).get(name, (None, None))
+        return units.show(value) + (f"  ({units.show(low)} – {units.show(high)})" if low is not None else "")
+
     perplexity = f"{point.perplexity:.3f}" if point.perplexity is not None else "the law gives none"
     if point.low is not None and point.high is not None:
         perplexity += f"  ({point.low:.3f} – {point.high:.3f})"
     return [
-        ("Parameters", units.show(point.parameters, "")),
-        ("Tokens", units.show(point.tokens, "")),
+        ("Parameters", banded("parameters", point.parameters)),
+        ("Tokens", banded("tokens", point.tokens)),
+        ("Each sees", f"{point.tokens / point.parameters:.3g} tokens"),
         ("Perplexity", perplexity),
     ]
+
+
+def _plan_facts(found: Frontier) -> list[tuple[str, str]]:
+    from planner.quality.budget import show_budget
+
+    if found.plan is None:
+        return []
+    ratio = found.plan.compute_ratio
+    excess = [("Least compute ×", f"{ratio:.3g}×")] if ratio is not None else []
+    return [("Compute", show_budget(found.plan.flops, "FLOP")), *_point(found.plan.point), *excess]
+
+
+def _life_facts(found: Frontier) -> list[tuple[str, str]]:
+    if found.lifetime is None or found.demand is None:
+        return []
+    return [
+        ("To serve", units.show(found.demand.served_tokens, "tokens")), *_point(found.lifetime)[:3],
+        ("Training", f"{found.lifetime.compute_ratio:.3g}× the budget"),
+    ]  # fmt: skip

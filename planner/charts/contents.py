@@ -6,6 +6,7 @@ Each takes the chart's module, so that whoever imports this loads no matplotlib 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
@@ -13,6 +14,7 @@ from planner.errors import InputError
 if TYPE_CHECKING:
     from planner.estimate import Estimate, Figure
     from planner.quality.frontier import Frontier
+    from planner.quality.observed import Group
     from planner.schedule.step import Schedule
     from planner.timing.profile import Profile, Row
     from planner.timing.profile_comparison import ProfileComparison
@@ -34,11 +36,23 @@ def cost_breakdown(chart: Any, estimate: Estimate) -> Any:
     return chart.Data.of(_rows(estimate.money_parts))
 
 
-def size_against_perplexity(chart: Any, found: Frontier) -> Any:
-    """The law's curve at the budget with the known family on it."""
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """A frontier with what else is wanted beside its curve."""
+
+    frontier: Frontier
+    observed: tuple[Group, ...] = ()
+    with_family: bool = True
+    with_lines: bool = True
+
+
+def size_against_perplexity(chart: Any, source: Quality) -> Any:
+    """The law's curve at the budget with the known family, published perplexities and other budgets on it."""
     from planner.quality.observed import family_under
 
-    return chart.Data.of_frontier(found, family_under(found.law))
+    is_fresh = source.frontier.unique_tokens is None  # the family's data were not repeated
+    family = family_under(source.frontier.law) if source.with_family and is_fresh else ()
+    return chart.Data.of_frontier(source.frontier, family, source.observed, with_lines=source.with_lines)
 
 
 def pareto(chart: Any, source: Any) -> Any:

@@ -26,14 +26,19 @@ def with_model(plan: Plan, name: str) -> tuple[Plan, list[str]]:
         from planner.plan.shipped import model as shipped
 
         model = shipped(name)
+    changed, notes = with_dimensions(plan, model)
+    return changed, [f"{name}: ignored {', '.join(ignored)}"] * bool(ignored) + notes
+
+
+def with_dimensions(plan: Plan, model: Model) -> tuple[Plan, list[str]]:
+    """The plan for a model, with a note for each field that had to change."""
     sequence = min(plan.recipe.sequence_length, model.max_sequence)
     batch = max(1, plan.recipe.batch_tokens // sequence)
     recipe = plan.recipe.model_copy(update={"sequence_length": sequence, "global_batch": batch})
     changed = plan.model_copy(update={"model": model, "recipe": recipe})
     if any(problem.severity == "error" for problem in check(changed)) or not _roomy(changed):
         changed = changed.model_copy(update={"layout": first_layout(changed)})
-    notes = [f"{name}: ignored {', '.join(ignored)}"] if ignored else []
-    return changed, notes + _differences(plan, changed)
+    return changed, _differences(plan, changed)
 
 
 def first_layout(plan: Plan) -> Layout:

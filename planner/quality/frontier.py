@@ -1,25 +1,21 @@
-"""What a budget buys: the best size and data under a law, perplexity against size, and where a plan stands.
-
-A budget in FLOPs is the law's own C = 6·N·D. Any other budget (dollars, GPU-hours, days, kWh, kg CO2e) is turned into
-FLOPs by what the plan itself costs for each of its 6·N·D FLOPs: the same cluster, the same model FLOP/s.
-"""
+"""What a budget buys: the best size and data under a law, perplexity against size, and where a plan stands."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from planner.errors import InputError, shorten
-from planner.formula import Array
+from planner.costing import lifetime as life_costs
+from planner.errors import InputError
+from planner.formula import Array, Number
 from planner.quality import losses
+from planner.quality.budget import Budget, Training, plausible, show_budget
 from planner.quality.laws import DEFAULT, Chinchilla, Law
 from planner.quality.laws import law as read_law
-from planner.units import parse, show
+from planner.units import show
 
 LEVEL = 0.8
 """Share of the parameter draws that a band holds."""
@@ -27,123 +23,11 @@ CURVE_POINTS = 121
 CURVE_SPAN = 30.0
 """The curve runs from the best size over this factor to the best size times it, and always past the plan's size."""
 SAMPLES = 1000
+LINES = (0.25, 0.5, 2.0, 4.0)
+"""Other budgets whose curves are shown, as multiples of the one that is asked."""
+LINE_POINTS = 61
 
 Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """An amount of one thing. `unit` is one of `UNITS`."""
-
-    amount: float
-    unit: str
-
-    def __str__(self) -> str:
-        return show_budget(self.amount, self.unit)
-
-
-UNITS = {
-    "FLOP": "",
-    "USD": "cost_usd",
-    "GPU-hours": "gpu_hours",
-    "s": "train_time_s",
-    "kWh": "energy_kwh",
-    "kg": "co2e_kg",
-}
-"""Units of a budget, and under which key of an estimate the plan's own amount stands."""
-
-FLOPS_RANGE = (1e9, 1e36)
-"""A budget outside is a slip of the pen: 1e9 FLOP is a millisecond of a laptop, 1e36 far beyond any run."""
-
-
-def parse_budget(text: str) -> Budget:
-    """`1e24 FLOP`, `$2M`, `3.3M GPU-hours`, `30 days`, `500 MWh`, `31 t CO2e`; a bare number is FLOPs.
-
-    Raises `InputError` that quotes the text.
-    """
-    words = re.sub(r"\s*CO2e?\b", "", text.strip(), flags=re.IGNORECASE)
-    units = ["USD"] if words.startswith("$") or re.search(r"USD|dollars?", words, re.IGNORECASE) else list(UNITS)
-    words = re.sub(r"dollars?", "USD", words, flags=re.IGNORECASE)
-    for unit in units:
-        try:
-            amount = parse(words, unit)
-        except InputError:
-            continue
-        if not amount > 0:
-            raise InputError(f"budget: {shorten(text)!r} must be above zero")
-        return Budget(amount, unit)
-    examples = "1e24 FLOP, $2M, 3.3M GPU-hours, 30 days, 500 MWh or 31 t"
-    raise InputError(f"budget: {shorten(text)!r} is not a budget; write it like {examples}")
-
-
-def show_budget(amount: float, unit: str) -> str:
-    """A budget for the screen; FLOPs as a power of ten, which is how they are compared."""
-    if unit != "FLOP":
-        return show(amount, unit) + {"kg": " CO₂e", "GPU-hours": " GPU-hours"}.get(unit, "")
-    if not 0 < amount < math.inf:
-        return f"{amount:g} FLOP"
-    exponent = math.floor(math.log10(amount))
-    mantissa = f"{amount / 10**exponent:.3g}"
-    if mantissa == "10":
-        mantissa, exponent = "1", exponent + 1
-    return f"{mantissa} × 10{str(exponent).translate(_SUPERSCRIPT)} FLOP"
-
-
-_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-
-
-@dataclass(frozen=True)
-class Training:
-    """The plan as a law sees it: a name, N and D, and what each of its 6·N·D FLOPs costs, by unit of a budget."""
-
-    name: str
-    parameters: float
-    tokens: float
-    cost_per_flop: Mapping[str, float]
-
-    @property
-    def flops(self) -> float:
-        """C = 6·N·D."""
-        return losses.training_flops(self.parameters, self.tokens)  # type: ignore[return-value]
-
-    @classmethod
-    def of_estimate(cls, name: str, tokens: float, estimate: Mapping[str, Any]) -> Training:
-        """From `estimate(plan).json`. N is the active parameters where experts make a difference.
-
-        Sums that do not grow with the training (people) are left out of the dollars a FLOP.
-        """
-        parameters = float(estimate.get("active_parameters") or estimate["parameters"])
-        flops = float(losses.training_flops(parameters, tokens))
-        return cls(
-            name, parameters, tokens, {unit: _amount(estimate, key) / flops for unit, key in UNITS.items() if key}
-        )
-
-    def budget_flops(self, budget: Budget) -> float:
-        """FLOPs that a budget buys on the plan's cluster at its speed. Raises `InputError` where unknown."""
-        if budget.unit == "FLOP":
-            return _plausible(budget.amount, budget)
-        price = self.cost_per_flop.get(budget.unit, math.nan)
-        if not price > 0 or not math.isfinite(price):
-            why = f"the plan's own amount of {budget.unit} is {'zero' if price == 0 else 'unknown'}"
-            raise InputError(f"budget: {budget} cannot be turned into FLOPs: {why}; give the budget in FLOP")
-        return _plausible(budget.amount / price, budget)
-
-
-def _amount(estimate: Mapping[str, Any], key: str) -> float:
-    value = estimate.get(key)
-    if isinstance(value, Mapping):
-        total, staff = value.get("total"), value.get("staff")
-        value = None if total is None else float(total) - float(staff or 0.0)
-    return math.nan if value is None else float(value)
-
-
-def _plausible(flops: float, budget: Budget) -> float:
-    low, high = FLOPS_RANGE
-    if not low <= flops <= high:
-        raise InputError(
-            f"budget: {budget} is {flops:.3g} FLOP; a training budget lies between {low:.0e} and {high:.0e} FLOP"
-        )
-    return flops
 
 
 @dataclass(frozen=True)
@@ -156,10 +40,14 @@ class Point:
     perplexity: float | None
     low: float | None = None
     high: float | None = None
+    compute_ratio: float | None = None
+    """Compute that this size needs for the budget's best loss, over the budget; infinite where no data bring it there,
+    None where the law cannot say."""
 
     def to_json(self) -> dict[str, float | None]:
-        """As in the contract."""
-        return dict(vars(self))
+        """As in the contract; a compute without end as None."""
+        ratio = self.compute_ratio
+        return {**vars(self), "compute_ratio": ratio if ratio is None or math.isfinite(ratio) else None}
 
 
 @dataclass(frozen=True)
@@ -183,6 +71,24 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Line:
+    """The same curve at another budget."""
+
+    label: str
+    flops: float
+    parameters: tuple[float, ...]
+    perplexity: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a model is to serve after its training, and the price of a FLOP in serving over one in training."""
+
+    served_tokens: float
+    price_ratio: float
+
+
+@dataclass(frozen=True)
 class Frontier:
     """A law at a budget. `curve` is empty where the law knows sizes but no loss."""
 
@@ -195,6 +101,23 @@ class Frontier:
     budget: Budget | None = None
     unique_tokens: float | None = None
     warnings: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    amounts: tuple[tuple[str, float], ...] = ()
+    """The budget in every unit that the plan's estimate knows, FLOPs first."""
+    price_source: str = ""
+    lifetime: Point | None = None
+    """The size that is cheapest to train and to serve with the optimum's loss; None without a demand."""
+    demand: Demand | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What the budget buys at best, and how the plan compares, in one sentence."""
+        words = f"{self.budget or show_budget(self.budget_flops, 'FLOP')} buys at best {_told(self.optimum)}"
+        if self.plan is not None:
+            words += f"; {self.plan.name} is {_told(self.plan.point)}"
+            if self.plan.compute_ratio is not None:
+                words += f", {self.plan.compute_ratio:.3g}× the least compute for that"
+        return words
 
     def to_json(self) -> dict[str, Any]:
         """The object that `frontier --json` prints."""
@@ -208,7 +131,18 @@ class Frontier:
             },
             "curve": [point.to_json() for point in self.curve],
             "plan": self.plan.to_json() if self.plan else {},
+            "budget": dict(self.amounts),
+            "lifetime_optimum": self.lifetime.to_json() if self.lifetime else {},
+            "warnings": list(self.warnings),
         }  # fmt: skip
+
+
+def _told(point: Point) -> str:
+    size = f"{show(point.parameters)} parameters on {show(point.tokens)} tokens"
+    if point.perplexity is None:
+        return size
+    band = "" if point.low is None else f" ({point.low:.2f} – {point.high:.2f})"
+    return f"{size}, perplexity {point.perplexity:.2f}{band}"
 
 
 def frontier(
@@ -217,6 +151,7 @@ def frontier(
     law: Law | str = DEFAULT,
     training: Training | None = None,
     unique_tokens: float | None = None,
+    demand: Demand | None = None,
 ) -> Frontier:
     """The frontier of a budget; without one, of the plan's own compute. Raises `InputError`.
 
@@ -231,25 +166,39 @@ def frontier(
     curve = _curve(law, flops, float(best.parameters), draws, training, unique_tokens) if law.gives_loss else ()
     bands = _bands(draws, flops) if draws is not None else {}
     low, high = bands.get("perplexity", (None, None))
+    optimum = _point(float(best.parameters), float(best.tokens), float(best.loss), low, high)
     return Frontier(
-        law, flops, _point(float(best.parameters), float(best.tokens), float(best.loss), low, high), bands, curve,
-        standing(law, training, draws, unique_tokens) if training else None, budget, unique_tokens,
-        tuple(_warnings(law, flops, float(best.parameters), float(best.tokens), training, unique_tokens)),
+        law, flops, optimum, bands, curve, standing(law, training, draws, unique_tokens) if training else None, budget,
+        unique_tokens, tuple(_warnings(law, optimum, flops, training, unique_tokens)),
+        _lines(law, flops, curve, unique_tokens, budget, training),
+        tuple(training.amounts(flops).items()) if training else (("FLOP", flops),),
+        training.price_source if training else "",
+        _lifetime(law, optimum, flops, demand) if demand and unique_tokens is None else None, demand,
     )  # fmt: skip
 
 
-def compute_ratio(law: Law, parameters: float, best_parameters: float, flops: float) -> float:
+def compute_ratio(law: Law, parameters: Number, best_parameters: float, flops: float) -> Number:
     """Compute that a model of another size needs for the loss of the best one, over the best one's: ≥ 1.
 
     "A 3× smaller model costs 11 % more training for the same loss" is a ratio of 1.11. Infinite where no amount of
-    data brings the size there, NaN for a law that cannot say.
+    data brings the size there, NaN for a law that cannot say. Elementwise in `parameters`.
     """
     form = law.chinchilla
     if form is None:
-        return math.nan
+        return parameters * np.nan
     loss = law.loss(best_parameters, losses.tokens_within(flops, best_parameters))
     tokens = losses.tokens_for_loss(loss, parameters, *form)
-    return float(losses.training_flops(parameters, tokens)) / flops
+    return losses.training_flops(parameters, tokens) / flops
+
+
+def off_optimum(found: Frontier) -> list[tuple[str, float]]:
+    """The compute of models 3× and 10× off the best size for the best loss, over the budget; infinite where no data
+    bring them there. Empty for a law that cannot say, and for repeated data."""
+    if found.law.chinchilla is None or found.unique_tokens is not None:
+        return []
+    best = found.optimum.parameters
+    sizes = {"3× smaller": best / 3, "10× smaller": best / 10, "3× larger": best * 3, "10× larger": best * 10}
+    return [(words, float(compute_ratio(found.law, size, best, found.budget_flops))) for words, size in sizes.items()]
 
 
 def same_quality_sizes(law: Law, flops: float, tolerance: float = 0.005) -> Interval | None:
@@ -267,11 +216,11 @@ def _flops(budget: Budget | None, training: Training | None) -> float:
     if budget is None:
         if training is None:
             raise InputError("budget: give one, or a plan whose own compute is the budget")
-        return _plausible(training.flops, Budget(training.flops, "FLOP"))
+        return plausible(training.flops, Budget(training.flops, "FLOP"))
     if training is None:
         if budget.unit != "FLOP":
             raise InputError(f"budget: without a plan it must be in FLOP, not {budget.unit}")
-        return _plausible(budget.amount, budget)
+        return plausible(budget.amount, budget)
     return training.budget_flops(budget)
 
 
@@ -291,14 +240,52 @@ def _curve(
     tokens = cast(Array, losses.tokens_within(flops, sizes))
     loss = cast(Array, law.loss_within(sizes, flops, unique_tokens))
     lows, highs = _perplexity_band(draws, sizes, tokens)
-    columns = zip(sizes.tolist(), tokens.tolist(), loss.tolist(), lows, highs, strict=True)
+    knows_price = law.chinchilla is not None and unique_tokens is None
+    ratios = cast(Array, compute_ratio(law, sizes, best, flops)).tolist() if knows_price else [None] * len(sizes)
+    columns = zip(sizes.tolist(), tokens.tolist(), loss.tolist(), lows, highs, ratios, strict=True)
     return tuple(_point(*column) for column in columns)
 
 
-def _point(parameters: float, tokens: float, loss: float, low: float | None, high: float | None) -> Point:
+def _point(
+    parameters: float, tokens: float, loss: float, low: float | None, high: float | None, ratio: float | None = None
+) -> Point:
     if math.isnan(loss):
         return Point(parameters, tokens, None, None)
-    return Point(parameters, tokens, loss, float(losses.perplexity(loss)), low, high)
+    return Point(parameters, tokens, loss, float(losses.perplexity(loss)), low, high, ratio)
+
+
+def _lines(
+    law: Law,
+    flops: float,
+    curve: tuple[Point, ...],
+    unique_tokens: float | None,
+    budget: Budget | None,
+    training: Training | None,
+) -> tuple[Line, ...]:
+    """The curve at other budgets, named in the budget's own unit; in dollars where none was given and a price is
+    known."""
+    if not curve:
+        return ()
+    amounts = training.amounts(flops) if training else {"FLOP": flops}
+    unit = budget.unit if budget else "USD" if "USD" in amounts else "FLOP"
+    sizes = np.geomspace(curve[0].parameters, curve[-1].parameters, LINE_POINTS)
+    found = []
+    for multiple in LINES:
+        loss = cast(Array, law.loss_within(sizes, flops * multiple, unique_tokens))
+        values = tuple(cast(Array, losses.perplexity(loss)).tolist())
+        label = show_budget(amounts[unit] * multiple, unit)
+        found.append(Line(label, flops * multiple, tuple(sizes.tolist()), values))
+    return tuple(found)
+
+
+def _lifetime(law: Law, optimum: Point, flops: float, demand: Demand) -> Point | None:
+    """The size and data with the optimum's loss that cost least together with serving (Sardana 2023)."""
+    form = law.chinchilla
+    if form is None or optimum.loss is None:
+        return None
+    best = life_costs.best(optimum.loss, demand.served_tokens, *form, demand.price_ratio)
+    N, D = float(best.parameters), float(best.tokens)
+    return _point(N, D, optimum.loss, None, None, float(losses.training_flops(N, D)) / flops)
 
 
 def _perplexity_band(draws: Chinchilla | None, sizes: Array, tokens: Array) -> tuple[list[Any], list[Any]]:
@@ -341,19 +328,19 @@ def standing(law: Law, training: Training, draws: Chinchilla | None, unique_toke
     return Standing(training.name, _point(N, D, loss, lows[0], highs[0]), flops, cheapest if known else None)
 
 
-def _warnings(
-    law: Law, flops: float, best: float, tokens: float, training: Training | None, unique_tokens: float | None
-) -> list[str]:
-    found = law.outside(best, tokens, flops)
+def _warnings(law: Law, best: Point, flops: float, training: Training | None, unique_tokens: float | None) -> list[str]:
+    found = law.outside(best.parameters, best.tokens, flops)
     if not law.gives_loss:
         found.append(f"{law.name}: this law says how to split a budget, not which perplexity comes of it")
     elif law.covariance is None:
         found.append(f"{law.name}: its source gives no covariance, so there are no bands")
+    elif law.covariance.is_borrowed:
+        found.append(f"{law.name}: the bands are not its own. {law.covariance.source}")
     if law.counts != "total":
         found.append(f"{law.name}: its N counts {law.counts} parameters, the plan's N all of them")
     if law.form == "kaplan":
         found.append(f"{law.name}: historical; its best size, a printed power law, lies above its curve's minimum")
-    if unique_tokens is not None and tokens > unique_tokens:
-        epochs = tokens / unique_tokens
+    if unique_tokens is not None and best.tokens > unique_tokens:
+        epochs = best.tokens / unique_tokens
         found.append(f"the best split passes {epochs:.3g} times over the data; the law cannot see over-fitting")
     return found

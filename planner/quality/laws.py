@@ -60,6 +60,7 @@ class Covariance(BaseModel):
 
     matrix: tuple[tuple[float, ...], ...]
     source: str
+    is_borrowed: bool = Field(default=False, description="Of another fit: the law's own source has none that holds")
 
     @model_validator(mode="after")
     def _is_square(self) -> Covariance:
@@ -122,6 +123,37 @@ class Law(BaseModel):
         if missing:
             raise ValueError(f"a law of form {self.form!r} needs the parameters {', '.join(sorted(missing))}")
         return self
+
+    @property
+    def words(self) -> list[str]:
+        """What one should know of the law, in paragraphs: form, figures, range, what it counts, caveats."""
+        errors = self.standard_errors
+        figures = [
+            f"{name} = {value:.6g}" + (f" ± {errors[name]:.3g}" if name in errors else "")
+            for name, value in self.parameters.items()
+        ]
+        ranges = [
+            f"{what} {_words(low, what)} to {_words(high, what)}" for what, (low, high) in self._known_ranges.items()
+        ]
+        text = ", ".join(filter(None, (self.data_set, self.tokenizer, self._context)))
+        found = [
+            self.title, self.formula, ",  ".join(figures),
+            f"N counts {self.counts} parameters; loss in {self.loss_unit}{f' of {text}' if text else ''}.",
+            f"Measured on {'; '.join(ranges)}." if ranges else "Its source does not say what it was measured on.",
+            *self.notes,
+            f"Band: {self.covariance.source}." if self.covariance else "No band: its source gives no covariance.",
+            f"Source: {self.source} ({', '.join(filter(None, (self.as_of, self.confidence)))}).",
+        ]  # fmt: skip
+        return [one.replace("..", ".") for one in found]
+
+    @property
+    def _known_ranges(self) -> dict[str, tuple[float, float]]:
+        named = {name: getattr(self.valid, name) for name in ("parameters", "tokens", "flops")}
+        return {name: limits for name, limits in named.items() if limits}
+
+    @property
+    def _context(self) -> str:
+        return f"context {self.context_length:,}" if self.context_length else ""
 
     @property
     def gives_loss(self) -> bool:
@@ -266,6 +298,11 @@ def law(name: str | Path = DEFAULT) -> Law:
     if text.endswith(".json") or os.sep in text:
         return validated(library.read_json(Path(text)), text)
     return _shipped(text)
+
+
+def forget() -> None:
+    """Read the user's own laws anew when they are next asked for: one was written."""
+    _shipped.cache_clear()
 
 
 def names() -> list[str]:

@@ -25,6 +25,7 @@ from planner.plan.lifetime import Lifetime
 from planner.plan.model import Model
 from planner.plan.plan import Plan
 from planner.quality import losses
+from planner.quality.frontier import Demand
 from planner.quality.laws import DEFAULT, Chinchilla, Law
 from planner.quality.laws import law as read_law
 
@@ -137,6 +138,16 @@ def life_of(plan: Plan, law: Law | str = DEFAULT, result: Estimate | None = None
     with recording():
         hosted = host(plan.model, life, plan.cluster.accelerator)
         return _composed(result, life, hosted, law)
+
+
+def demand(result: Estimate) -> Demand:
+    """What a plan's model serves over its life, and the price of a FLOP in serving over one in training."""
+    plan, life = result.plan, result.plan.lifetime or Lifetime()
+    hosted = host(plan.model, life, plan.cluster.accelerator)
+    per_token = hosted.serving.usd_per_answer / hosted.request_tokens
+    trained = result.outcome.total_usd - result.outcome.staff_usd
+    size = float(result.outcome.parameters.active)
+    return Demand(life.served_tokens, _finite(life_costs.price_ratio(per_token, trained, size, plan.recipe.tokens)))
 
 
 def host(

@@ -1,4 +1,4 @@
-"""The commands `lifetime`, `network` and `tokens`."""
+"""The commands `lifetime` and `network`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from planner.plan.plan import Plan
     from planner.quality.lifetime import Life
     from planner.quality.task import Comparison
-    from planner.quality.tokenizers import Count
     from planner.search.networks import Networks
 
 PlanOf = Callable[[argparse.Namespace], "Plan"]
 _TABLE_SIZES = 9
-_FEW_WORDS = 2000
 
 
 def add_parsers(
@@ -36,17 +34,6 @@ def add_parsers(
     add_plan_arguments(network)
     network.add_argument("--json", action="store_true", help="print one JSON object")
     network.set_defaults(run=lambda options: run_network(options, plan_of(options)))
-    tokens = subparsers.add_parser("tokens", help="a text under real tokenizers, and what that does to a plan")
-    tokens.add_argument("text", metavar="TEXT", help="a text, or the name of a text file")
-    tokens.add_argument("--plan", metavar="PLAN", help="a plan whose tokens, hours and dollars follow")
-    tokens.add_argument(
-        "--base",
-        metavar="NAME",
-        help="tokenizer that counted the plan's tokens (default: mistral-v1, as Llama 2's)",
-    )
-    tokens.add_argument("--tokenizer", action="append", metavar="NAME", help="only this one (may be given again)")
-    tokens.add_argument("--json", action="store_true", help="print one JSON object")
-    tokens.set_defaults(run=run_tokens)
 
 
 def run_lifetime(options: argparse.Namespace, plan: Plan) -> int:
@@ -84,78 +71,12 @@ def run_network(options: argparse.Namespace, plan: Plan) -> int:
     return 0
 
 
-def run_tokens(options: argparse.Namespace) -> int:
-    """`tokens TEXT`: tokens under each tokenizer; with `--plan` the plan on the same text under each."""
-    from planner.quality import tokenizers
-
-    text = tokenizers.read_text(options.text)
-    counts = tokenizers.count(text, names=options.tokenizer)
-    estimates = _under(options, text, counts) if options.plan else {}
-    for warning in _token_warnings(counts, bool(estimates)):
-        print(f"warning: {warning}", file=sys.stderr)
-    if options.json:
-        one_by_one = [
-            {**one.to_json(), **({"plan": _plan_json(estimates[one.name])} if estimates else {})} for one in counts
-        ]
-        size = {"bytes": len(text.encode()), "characters": len(text), "words": len(text.split())}
-        print(json.dumps({**size, "tokenizers": one_by_one}, allow_nan=False, ensure_ascii=False))
-    else:
-        print(_tokens_table(counts, estimates).replace("\N{NO-BREAK SPACE}", " "))
-    return 0
-
-
-def _under(options: argparse.Namespace, text: str, counts: list[Count]) -> dict[str, Any]:
-    """The plan's estimate under each tokenizer."""
-    from planner.plan.file import load
-    from planner.quality import tokenizers
-
-    plan, name = load(options.plan), options.base or tokenizers.DEFAULT_BASE
-    base = next((one for one in counts if one.name == name), None) or tokenizers.count(text, names=[name])[0]
-    return {one.name: tokenizers.under(plan, base, one) for one in counts}
-
-
-def _token_warnings(counts: list[Count], with_plan: bool) -> list[str]:
-    found = [f"{one.name} is estimated: {one.source}" for one in counts if one.kind != "measured"]
-    if with_plan and counts[0].words < _FEW_WORDS:
-        found.append(f"a text of {counts[0].words} words says little about a plan's training text; give a longer one")
-    return found
-
-
-def _tokens_table(counts: list[Count], estimates: dict[str, Any]) -> str:
-    from planner.units import show
-
-    header = ["tokenizer", "vocabulary", "tokens", "bytes/token", "tokens/word", "how"]
-    lines = []
-    for one in counts:
-        line = [one.name, f"{one.vocabulary:,}", show(round(one.tokens)), f"{one.bytes_per_token:.3f}"]
-        line += [f"{one.tokens_per_word:.3f}", one.kind]
-        if estimates:
-            result = estimates[one.name]
-            line.append(show(result.plan.recipe.tokens, "tokens"))
-            line += [result.figures[key].text for key in ("time.training", "time.gpu_hours", "money.total")]
-        lines.append(line)
-    header += ["training", "time", "GPU-hours", "cost"] if estimates else []
-    pieces = [f"{one.name}: {' | '.join(one.pieces)}" for one in counts if one.pieces and one.name != "bytes"]
-    return "\n".join([_aligned(header, lines), *([""] if pieces else []), *pieces])
-
-
-def _plan_json(result: Any) -> dict[str, float | None]:
-    from planner.quality.lifetime import without_nan
-
-    o = result.outcome
-    data = {
-        "tokens": float(result.plan.recipe.tokens), "gpu_hours": float(o.gpu_hours),
-        "train_time_s": float(o.train_time_s), "cost_usd": float(o.total_usd),
-    }  # fmt: skip
-    return without_nan(data)  # type: ignore[no-any-return]
-
-
 def _life_table(found: Life) -> str:
     from planner.units import show
 
     lines = [f"{found.estimate.plan.name} over its life, {show(found.life.served_tokens, 'tokens')} served"]
     figures = [one for key, one in found.figures.items() if not key.startswith(("post_training", "optimum"))]
-    lines.append(_aligned(["figure", "value", "80 % band"], [[one.label, one.text, one.band_text] for one in figures]))
+    lines.append(aligned(["figure", "value", "80 % band"], [[one.label, one.text, one.band_text] for one in figures]))
     step = max(1, len(found.curve) // _TABLE_SIZES)
     choices = [found.plan, found.best, found.compute_optimal, *found.curve[step // 2 :: step]]
     rows = [
@@ -164,7 +85,7 @@ def _life_table(found: Life) -> str:
         for one in sorted(choices, key=lambda choice: choice.parameters)
     ]
     lines += ["", f"The same loss ({found.loss:.4f}, {found.law.title}) at other sizes:"]
-    lines.append(_aligned(["size", "parameters", "tokens", "training", "serving", "both"], rows))
+    lines.append(aligned(["size", "parameters", "tokens", "training", "serving", "both"], rows))
     for name, (low, high) in found.bands.items():
         lines.append(f"80 % band of the lifetime-optimal {name}: {show(low)} to {show(high)}")
     return "\n".join(lines)
@@ -178,7 +99,7 @@ def _account_table(found: Life) -> str:
         return "No post-training in the plan (post_training: llama-2 is a shipped example)."
     rows = [_cost_row(one.name, one, many) for one, many in zip(account.parts, drawn.parts, strict=True)]
     rows.append(_cost_row("Together", account, drawn))
-    table = _aligned(["part", "GPU-hours", "all", "people", "of it safety", "80 % range of all"], rows)
+    table = aligned(["part", "GPU-hours", "all", "people", "of it safety", "80 % range of all"], rows)
     low, high = interval(drawn.safety_usd / drawn.usd)
     of_all, of_stages = account.safety_usd / account.usd, account.safety_usd / account.stages_usd
     return f"{table}\nSafety takes {of_all:.0%} ({low:.0%} to {high:.0%}) of all, {of_stages:.0%} of the post-training."
@@ -203,7 +124,7 @@ def _task_table(found: Comparison) -> str:
         thousand = f"${float(way.usd_per_call) * 1000:.4g}"
         rows.append([way.label, show(float(way.fixed_usd), "USD"), thousand, spent, scores])
     calls = f"{show(found.task.calls)} calls"
-    table = _aligned(["way", "once", "1,000 calls", calls, f"published, {found.task.quality_task}"], rows)
+    table = aligned(["way", "once", "1,000 calls", calls, f"published, {found.task.quality_task}"], rows)
     even = "\n".join(f"{pair}: {_break_even(calls)}" for pair, calls in found.break_evens.items())
     return f"General or specific\n{table}\n{even}"
 
@@ -226,10 +147,10 @@ def _network_table(found: Networks) -> str:
         shares = f"{row.price_share:.0%}", f"{row.break_even_share:.1%}"
         rows.append([row.label, *(show(float(value), unit) for value, unit in amounts), *shares])
     header = ["network", "time", "GPU-hours", "cost", "energy", "price share", "break-even share"]
-    return f"{found.verdict}.\n\n{_aligned(header, rows)}"
+    return f"{found.verdict}.\n\n{aligned(header, rows)}"
 
 
-def _aligned(header: list[str], rows: list[list[str]]) -> str:
+def aligned(header: list[str], rows: list[list[str]]) -> str:
     """Columns for reading, the first to the left, the others to the right."""
     lines = [header, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]

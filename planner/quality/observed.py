@@ -72,6 +72,11 @@ class Group:
         metric = "" if first.metric == "perplexity" else first.metric.replace("_", " ")
         return ", ".join(part for part in (first.benchmark, metric, first.setting, context, first.tokenizer) if part)
 
+    @property
+    def has_perplexities(self) -> bool:
+        """They can stand on an axis of perplexity; scores cannot."""
+        return all(row.perplexity is not None for row in self.rows)
+
 
 @dataclass(frozen=True)
 class Placed:

@@ -114,6 +114,30 @@ class Count:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Converted:
+    """A perplexity a token of one tokenizer, told for another on the same text."""
+
+    given: float
+    perplexity: float
+    """As good, a token of the other tokenizer."""
+    bits_per_byte: float
+    word_perplexity: float
+
+
+def convert(perplexity: float, base: Count, counts: list[Count]) -> dict[str, Converted]:
+    """A perplexity a token of `base` on the text, by tokenizer: equal bits a byte. Raises `InputError` below 1."""
+    if not perplexity > 1:
+        raise InputError(f"perplexity: {perplexity:g} is not above 1; it is exp of the loss in nats a token")
+    loss = math.log(perplexity)
+    bits = float(bits_per_byte(loss, base.tokens, base.bytes_))
+    a_word = float(word_perplexity(loss, base.tokens, base.words)) if base.words else math.inf
+    return {
+        one.name: Converted(perplexity, float(converted_perplexity(perplexity, base.tokens, one.tokens)), bits, a_word)
+        for one in counts
+    }
+
+
 def rows() -> list[dict[str, Any]]:
     """The shipped table of tokenizers."""
     return library.table("tokenizers")

@@ -20,7 +20,8 @@ from planner.charts import (
 )
 from planner.estimate import Estimate
 from planner.plan.file import write_atomically
-from planner.quality.frontier import Training, frontier
+from planner.quality.budget import Training
+from planner.quality.frontier import frontier
 from planner.quality.laws import DEFAULT, law
 
 SIZE_INCHES = (8.0, 5.0)
@@ -52,9 +53,9 @@ def charts_of(estimate: Estimate) -> Iterator[Chart]:
     yield Chart("memory", memory_breakdown, contents.memory_breakdown(memory_breakdown, estimate))
     yield Chart("step-time", step_time_breakdown, contents.step_time_breakdown(step_time_breakdown, estimate))
     yield Chart("cost", cost_breakdown, contents.cost_breakdown(cost_breakdown, estimate))
-    training = Training.of_estimate(estimate.plan.name, estimate.plan.recipe.tokens, estimate.json)
+    training = Training.of(estimate)
     found = frontier(None, law=law(DEFAULT), training=training)
-    quality = contents.size_against_perplexity(size_against_perplexity, found)
+    quality = contents.size_against_perplexity(size_against_perplexity, contents.Quality(found))
     yield Chart("size-against-perplexity", size_against_perplexity, quality)
 
 

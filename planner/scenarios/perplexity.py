@@ -5,14 +5,14 @@ from __future__ import annotations
 from planner.estimate import Estimate, Figure
 from planner.formula import Traced, given, recording
 from planner.quality import laws, losses
-from planner.quality.frontier import SAMPLES, Training, standing
+from planner.quality.budget import Training
+from planner.quality.frontier import SAMPLES, standing
 
 
 def perplexity_figure(estimate: Estimate) -> Figure:
     """Under the default law, with its 80 % band and its derivation."""
     plan, law = estimate.plan, laws.law(laws.DEFAULT)
-    training = Training.of_estimate(plan.name, plan.recipe.tokens, estimate.json)
-    point = standing(law, training, law.samples(SAMPLES)).point
+    point = standing(law, Training.of(estimate), law.samples(SAMPLES)).point
     assert law.chinchilla is not None  # the default law is of that form
     constants = law.chinchilla._asdict().items()
     with recording():

@@ -9,7 +9,8 @@ from matplotlib.text import Text
 from planner.charts import memory_breakdown, size_against_perplexity, step_time_breakdown, style
 from planner.charts.export import csv_text
 from planner.charts.stack import MOST_ROWS, Part, drawn
-from planner.quality.frontier import Training, frontier
+from planner.quality.budget import Training
+from planner.quality.frontier import frontier
 from planner.quality.observed import family_under, groups, read, select
 
 GIB = 2.0**30

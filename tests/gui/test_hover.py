@@ -65,6 +65,7 @@ def test_the_point_under_the_pointer_tells_of_itself_inside_the_figure(
 
 
 def test_the_words_leave_no_trace_and_are_not_exported(chart: LinkedChart, qtbot: Any, tmp_path: Path) -> None:
+    assert chart._hover.isHidden()
     before = chart.grab().toImage()
     qtbot.mouseMove(chart._canvas, place(chart, 1))
     qtbot.waitUntil(lambda: chart._hover.index == 1)

@@ -5,13 +5,14 @@ import sys
 
 import pytest
 
+from planner.cli import add_plan_arguments, plan_of
 from planner.errors import InputError
 from planner.quality.command import add_parsers
 
 
 def run(*words):
     parser = argparse.ArgumentParser()
-    add_parsers(parser.add_subparsers(required=True))
+    add_parsers(parser.add_subparsers(required=True), add_plan_arguments, plan_of)
     args = parser.parse_args(list(words))
     return args.run(args)
 
@@ -49,6 +50,24 @@ def test_frontier_takes_dollars(capsys):
     data = json.loads(capsys.readouterr().out)
     assert data["law"] == "besiroglu-2024" and 1e22 < data["budget_flops"] < 1e25
     assert data["plan"]["parameters"] == 6_738_415_616
+
+
+def test_frontier_takes_models_and_settings_tells_the_price_of_being_off_and_advises(tmp_path, capsys):
+    table = tmp_path / "curve.csv"
+    settings = ["--set", "recipe.global_batch=16384", "--set", "lifetime.served_tokens=10T"]
+    assert run("frontier", "llama-2-7b", "--model", "llama-2-13b", "--csv", str(table), *settings) == 0
+    out, _ = capsys.readouterr()
+    assert "A 3× larger model costs" in out and "lifetime-optimal" in out and "13.0B parameters" in out
+    assert "Critical batch: 67.1M tokens" in out and "smaller one would save compute" in out
+    assert "as a plan of its own" in out and "Fits on" in out
+    header, *rows = table.read_text().splitlines()
+    assert header.split(",")[-2:] == ["kind", "source"] and all("arXiv 2404.10102" in row for row in rows[:100])
+    assert run("frontier", "llama-2-7b", "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    spent = data["budget"]["USD"]
+    assert data["optimum_as_plan"]["cost_usd"]["total"] == pytest.approx(spent, rel=0.35)
+    assert data["lifetime_optimum"]["parameters"] < data["optimum"]["parameters"]
+    assert data["advice"] and all(hint["source"] for hint in data["advice"])
 
 
 def test_an_impossible_bootstrap_is_refused(points):

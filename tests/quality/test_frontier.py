@@ -1,9 +1,13 @@
+import json
 import math
 
 import pytest
 
 from planner.errors import InputError
-from planner.quality.frontier import Budget, Training, compute_ratio, frontier, parse_budget, same_quality_sizes
+from planner.estimate import estimate
+from planner.plan import file
+from planner.quality.budget import Budget, Training, editable_budget, parse_budget
+from planner.quality.frontier import Demand, compute_ratio, frontier, same_quality_sizes
 from planner.quality.laws import law, names
 
 SEVEN = Training("seven", 7e9, 2e12, {"USD": 1e6 / 8.4e22, "GPU-hours": 2e5 / 8.4e22, "kg": 3e4 / 8.4e22, "kWh": 0.0})
@@ -17,6 +21,13 @@ SEVEN = Training("seven", 7e9, 2e12, {"USD": 1e6 / 8.4e22, "GPU-hours": 2e5 / 8.
 )  # fmt: skip
 def test_a_budget_is_read_in_an_engineers_words(text, amount, unit):
     assert parse_budget(text) == Budget(pytest.approx(amount), unit)
+
+
+@pytest.mark.parametrize("unit", ["FLOP", "USD", "GPU-hours", "s", "kWh", "kg"])
+@pytest.mark.parametrize("amount", [3.1415, 271.8, 12345.6, 8.09e22])
+def test_a_budget_is_typed_as_it_is_read(amount, unit):
+    back = parse_budget(editable_budget(amount, unit))
+    assert back.unit == unit and back.amount == pytest.approx(amount, rel=0.005)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +59,15 @@ def test_an_amount_that_the_plan_does_not_know_is_an_error():
 
 
 def test_training_is_read_from_an_estimate_without_its_fixed_sums():
-    json = {"parameters": 7e9, "active_parameters": 7e9, "cost_usd": {"total": 1.5e6, "staff": 5e5}, "gpu_hours": 2e5,
-            "train_time_s": 1e6, "energy_kwh": 8e4, "co2e_kg": None}  # fmt: skip
-    training = Training.of_estimate("seven", 2e12, json)
-    assert training.budget_flops(Budget(1e6, "USD")) == pytest.approx(8.4e22)
-    with pytest.raises(InputError, match="unknown"):
-        training.budget_flops(Budget(1e6, "kg"))
+    plan = file.with_settings(file.load("llama-2-7b"), [("prices.staff_usd", 5e5)])
+    result = estimate(plan)
+    training = Training.of(result)
+    spent = result.json["cost_usd"]["total"] - 5e5
+    assert training.flops == pytest.approx(6 * result.json["parameters"] * 2e12)
+    assert training.budget_flops(Budget(spent, "USD")) == pytest.approx(training.flops)
+    amounts = training.amounts(training.flops / 2)
+    assert amounts["GPU-hours"] == pytest.approx(result.json["gpu_hours"] / 2) and next(iter(amounts)) == "FLOP"
+    assert training.price_source
 
 
 def test_the_optimum_is_the_lowest_point_of_the_curve():
@@ -66,9 +80,11 @@ def test_the_optimum_is_the_lowest_point_of_the_curve():
 
 def test_the_json_is_the_contract():
     data = frontier(1e23, training=SEVEN).to_json()
-    assert list(data) == ["law", "budget_flops", "optimum", "curve", "plan"]
+    assert {"law", "budget_flops", "optimum", "curve", "plan"} <= set(data)
     assert set(data["optimum"]) == {"parameters", "tokens", "loss", "perplexity", "bands"}
-    assert set(data["curve"][0]) == {"parameters", "tokens", "loss", "perplexity", "low", "high"}
+    assert {"parameters", "tokens", "loss", "perplexity", "low", "high"} <= set(data["curve"][0])
+    assert data["curve"][0]["compute_ratio"] is None  # no amount of data brings so small a size there
+    json.dumps(data, allow_nan=False)
     low, high = data["optimum"]["bands"]["parameters"]
     assert low < data["optimum"]["parameters"] < high
     assert data["plan"]["name"] == "seven"
@@ -124,3 +140,27 @@ def test_warnings_name_extrapolation_missing_bands_and_repetition():
 def test_an_absurd_budget_is_refused(flops):
     with pytest.raises(InputError, match="budget"):
         frontier(flops)
+
+
+def test_other_budgets_have_the_perplexity_of_their_own_frontier():
+    found = frontier(Budget(1e6, "USD"), training=SEVEN)
+    half = next(line for line in found.lines if line.flops == found.budget_flops / 2)
+    assert half.label == "$500k"
+    best = frontier(half.flops, law=found.law).optimum.perplexity
+    assert min(half.perplexity) == pytest.approx(best, rel=1e-3) and min(half.perplexity) >= best
+
+
+def test_who_serves_much_takes_a_smaller_model_on_more_data_at_the_same_loss():
+    """Sardana's condition at the optimum, by hand: (αA/N^α)/(βB/D^β) = 1 + ρ·D_inf/(3·D)."""
+    found = frontier(1e23, demand=Demand(1e12, 2.0))
+    best, form = found.lifetime, found.law.chinchilla
+    assert best.parameters < found.optimum.parameters and best.tokens > found.optimum.tokens
+    assert best.perplexity == pytest.approx(found.optimum.perplexity) and best.compute_ratio > 1
+    size, data = form.A / best.parameters**form.alpha, form.B / best.tokens**form.beta
+    assert form.alpha * size / (form.beta * data) == pytest.approx(1 + 2.0 * 1e12 / (3 * best.tokens), rel=1e-6)
+    assert form.E + size + data == pytest.approx(best.loss)
+    assert frontier(1e23, demand=Demand(0.0, 2.0)).lifetime.parameters == pytest.approx(found.optimum.parameters)
+
+
+def test_a_borrowed_band_is_told():
+    assert any("not its own" in warning for warning in frontier(1e22, law="hoffmann-2022").warnings)

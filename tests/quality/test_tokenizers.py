@@ -50,6 +50,17 @@ def test_bytes_need_no_package() -> None:
     assert (one.tokens, one.words, one.bytes_per_token) == (12, 2, 1.0)
 
 
+def test_a_perplexity_is_carried_over_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of bytes by hand: a perplexity of 2 a byte is one bit a byte, and 2^(9/2) a word of `Taco Bell`."""
+    words = ["tokens", "Taco Bell", "--tokenizer", "bytes", "--base", "bytes", "--perplexity", "2"]
+    assert cli.run([*words, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["tokenizers"]
+    assert row["perplexity"] == pytest.approx(2) and row["bits_per_byte"] == pytest.approx(1)
+    assert cli.run(words) == 0
+    assert f"{2**4.5:.4g} a word" in capsys.readouterr().out
+    assert cli.run([*words[:-1], "0.5"]) == 2 and "not above 1" in capsys.readouterr().err
+
+
 def test_a_missing_tokenizer_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> tokenizers.Tokenizer:
         raise ImportError("No module named 'mistral_common'")
