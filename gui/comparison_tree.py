@@ -110,6 +110,7 @@ class ComparisonTree(QTreeWidget):
             for number in range(group.childCount()):
                 if getattr(group.child(number).data(0, ROW), "key", "") == key:
                     self.setCurrentItem(group.child(number))
+                    self.scrollToTop()  # what differs is read first
                     return
 
     def _tell(self, item: QTreeWidgetItem | None) -> None:

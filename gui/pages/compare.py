@@ -8,8 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QLineEdit, QMenu, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QSizePolicy,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.chart_view import ChartView
 from gui.comparison_tree import ComparisonTree
@@ -37,6 +48,8 @@ EMPTY = (
     "No scenarios yet. Add this plan, change something on the other pages, and add it again: what differs then stands "
     "here first. Plan files and shipped plans can stand beside it, up to four in all."
 )
+QUIET_MS = 250
+"""The verdict follows every key; what takes longer waits until one stops typing."""
 MEASURES = [
     ("Cost", "cost_usd"), ("Training time", "train_time_s"), ("Memory a GPU", "memory_bytes"),
     ("Perplexity", "perplexity"), ("Energy", "energy_kwh"), ("CO2e", "co2e_kg"),
@@ -70,6 +83,8 @@ class ComparePage(Page):
         self._asked: dict[str, Any] = {}
         self._slices, self._curve_slices = Slices(self), Slices(self)
         self._running = ""
+        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
+        self._quiet.timeout.connect(self._ask)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("compare.tabs")
         self.tabs.setAccessibleName("Scenarios, sensitivity, advice")
@@ -114,7 +129,7 @@ class ComparePage(Page):
         self._split.setHandleWidth(12)
         self._split.addWidget(self.table)
         self._split.addWidget(_framed(self.chart))
-        self._split.setSizes([640, 340])
+        self._split.setSizes([700, 280])
         self._options = row(
             captions[0], self.all_inputs, captions[1], self.all_figures,
             label("Enter or a double click on a figure explains it.", "muted", size=0.92), None, self.export_button,
@@ -180,7 +195,10 @@ class ComparePage(Page):
         """The plan has changed: sensitivity and advice are asked again when they are looked at."""
         self._state = state
         self.add.setEnabled(not state.blocking and not self.shelf.is_full)
-        self._ask()
+        if self._slices.is_running and self._running != "0" and self._asked.get(self._running) is not state.estimate:
+            self._slices.stop()
+            self._asked.pop(self._running, None)
+        self._quiet.start()
 
     def add_plan(self) -> None:
         """Keep the plan as it is now."""
@@ -236,7 +254,9 @@ class ComparePage(Page):
         edit.setAccessibleName(f"Name of scenario {number + 1}")
         edit.editingFinished.connect(lambda: self._rename(number, edit.text()))
         where = f"{plan.model.name} on {plan.cluster.gpus:,} × {plan.cluster.accelerator.name}"
-        told = label(where, "muted", size=0.88, wrap=True)
+        told = label(where, "muted", size=0.88)
+        told.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        told.setToolTip(where)
         acts = [("Use", self.use, "Make it the plan"), ("Remove", self._remove, "Take it away")]
         if number:
             acts.insert(1, ("First", self._put_first, "Hold the others against it"))

@@ -18,7 +18,7 @@ from planner.units import show
 ALONG = "y"
 """Any place of a row means its bar."""
 MOST_BARS = 12
-_AIR = 0.34
+_AIR = 0.4
 """Room on each side for the words at a bar's ends, as a share of the widest bar."""
 _WORDS_FROM_PX = 430.0
 """Width of a figure that has room for them."""

@@ -21,6 +21,6 @@ def perplexity_figure(estimate: Estimate) -> Figure:
         value = losses.perplexity(losses.chinchilla_loss(estimate.outcome.parameters.active, tokens, *known))
     node = value.node if isinstance(value, Traced) else None
     return Figure(
-        "quality.perplexity", f"Perplexity ({law.title})", float(value), "", point.low, point.high, "estimated",
-        node.expression if node else "", law.source, node,
+        "quality.perplexity", "Perplexity", float(value), "", point.low, point.high, "estimated",
+        node.expression if node else "", f"{law.title}: {law.source}", node,
     )  # fmt: skip

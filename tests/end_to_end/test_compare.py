@@ -19,7 +19,10 @@ def page(window: object) -> object:
 
 
 def settled(page: object, qtbot: object) -> None:
-    qtbot.waitUntil(lambda: not (page._slices.is_running or page._curve_slices.is_running), timeout=PATIENCE_MS)
+    qtbot.waitUntil(
+        lambda: not (page._quiet.isActive() or page._slices.is_running or page._curve_slices.is_running),
+        timeout=PATIENCE_MS,
+    )
 
 
 def lines(page: object, group: int) -> list[list[str]]:
