@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from planner.errors import InputError
 from planner.plan.file import write_atomically
-from planner.profiling.recorder import folded
+from planner.profiling.pooling import folded
 from planner.timing.profile import Profile, Row, from_data, summarize
 
 fcntl: ModuleType | None

@@ -16,17 +16,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from planner import library, units
+from planner import units
 from planner.errors import CancelledError, InputError, MissingError, TrainplanError, shorten
 from planner.plan.model import Model
-from planner.profiling import decoder, devices, events, journal, operations, points, timer
+from planner.profiling import decoder, devices, events, operations, points, store, timer
 from planner.profiling.demand import Demand
 from planner.profiling.design import Design
 from planner.profiling.journal import Journal, partial_path
 from planner.profiling.points import Point
-from planner.profiling.recorder import Recorder, blank, folded
+from planner.profiling.pooling import folded
+from planner.profiling.recorder import Recorder, blank
 from planner.timing.fabric import Collectives
-from planner.timing.profile import FORMAT, VERSION, Profile, Row, from_data, save, summarize
+from planner.timing.profile import FORMAT, VERSION, Profile, Row, save, summarize
 
 Suite = Literal["quick", "full"]
 SUITES = ("quick", "full")
@@ -127,7 +128,7 @@ class _Run:
         self.collectives: Collectives | None = None  # of the file that is refined
         self.aside: Path | None = None  # where a profile that must not be mixed in goes
         self.out = Path()
-        self.out = out or self._place()
+        self.out = out or store.place(model.name, self.device.name, suite, self._head())
 
     def plan(self) -> Iterator[events.Event]:
         """What would be measured, in order."""
@@ -138,7 +139,7 @@ class _Run:
 
     def work(self) -> Iterator[events.Event]:
         """The whole run."""
-        _require_writable(self.out)
+        store.require_writable(self.out)
         self.journal = Journal(partial_path(self.out), self._head())
         saved = False
         try:
@@ -361,15 +362,14 @@ class _Run:
         """Rows of the profile that is there already, if it is of this device, software, model and dtype."""
         if not self.out.exists():
             return
-        data = _content(self.out)
-        if journal.identity(data) != journal.identity(self._head()):
+        before = store.like(self.out, self._head())
+        if before is None:
             self.aside = self.out.with_name(f"{self.out.name}.old")
             yield from self._note(
                 f"{self.out.name} was measured on another device, with other software, or of another model: it is kept "
                 f"as {self.aside.name}, and nothing of it is mixed in"
             )
             return
-        before = from_data(data, str(self.out))
         self.visits, self.ratio_in_turns = list(before.rows), before.summary.ratio_in_turns
         self.collectives = before.collectives
         yield from self._note(f"{len(self.visits)} rows taken over from {self.out.name}, to be refined")
@@ -443,29 +443,6 @@ class _Run:
     def _elapsed_s(self) -> float:
         return time.perf_counter() - self.start_s
 
-    def _place(self) -> Path:
-        """Where a run without --out writes: where one like it was killed, the full suite's last file, or a new one."""
-        folder = library.user_folder() / "measured"
-        stem = f"{library.slug(self.model.name)[:60]}-{library.slug(self.device.name)[:60]}"
-        mine = journal.identity(self._head())
-        for path in sorted(folder.glob(f"{stem}-*"), reverse=True):
-            if path.name.endswith(".json.partial.jsonl") and not journal.is_in_use(path):
-                head, out = journal.head_of(path), path.with_name(path.name.removesuffix(".partial.jsonl"))
-            elif path.suffix == ".json" and self.suite == "full":
-                head, out = _content(path), path
-            else:
-                continue
-            if head.get("suite") == self.suite and journal.identity(head) == mine:
-                return out
-        return folder / f"{stem}-{datetime.now().strftime('%Y%m%d-%H%M%S')}.json"
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        return library.read_json(path)
-    except InputError:
-        return {}
-
 
 def _of(chosen: list[Point]) -> str:
     """Points in words; many of one family as their number."""
@@ -477,15 +454,3 @@ def _of(chosen: list[Point]) -> str:
         for members in families.values()
     ]
     return ", ".join(told)
-
-
-def _require_writable(out: Path) -> None:
-    """Find out before an hour of measuring. The folder is tried by the partial file."""
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder; give --out a file name")
-    if out.exists():
-        try:
-            with out.open("r+b"):
-                pass
-        except OSError as error:
-            raise InputError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner.profiling import recorder
-from planner.profiling.recorder import folded, pooled
+from planner.profiling import pooling
+from planner.profiling.pooling import folded, pooled
 from planner.timing.profile import Row
 
 
@@ -49,8 +49,8 @@ def test_a_row_of_an_older_file_gives_way_to_one_of_as_many_runs() -> None:
 
 def test_many_samples_are_thinned_and_keep_their_quartiles() -> None:
     times = np.random.default_rng(0).lognormal(sigma=0.2, size=1000).tolist()
-    kept = recorder._kept(times)
-    assert len(kept) == recorder.MOST_SAMPLES and kept == tuple(sorted(kept))
+    kept = pooling.kept(times)
+    assert len(kept) == pooling.MOST_SAMPLES and kept == tuple(sorted(kept))
     assert np.percentile(kept, (25, 50, 75)) == pytest.approx(np.percentile(times, (25, 50, 75)), rel=0.01)
 
 
