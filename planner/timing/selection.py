@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 from pydantic import ValidationError
 
 from planner import library
@@ -132,6 +133,19 @@ def why_not(plan: Plan, name: str) -> str:
     except InputError as error:
         return str(error)
     return ""
+
+
+def tried(content: Profile) -> Profile:
+    """The profile with the errors of its kernel classes at shapes left out of the fit, where it can be fitted: where
+    the device is among the accelerators and a layer was measured."""
+    own = data_sheet(content.device)
+    if own is None or own.peak(content.dtype) is None:
+        return content
+    try:
+        errors = measured.fit(content, own, content.dtype).errors
+    except (InputError, np.linalg.LinAlgError):  # no layer, or rows that nothing can be told from
+        return content
+    return content.model_copy(update={"summary": content.summary.model_copy(update={"left_out": errors})})
 
 
 def overview() -> list[tuple[str, str, bool]]:
