@@ -90,9 +90,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     from planner.quality import command as quality
     from planner.quality import lifetime_command as lifetime
     from planner.quality import tokens_command as tokens
+    from planner.quality.ladder import command as ladder
 
     profiling.add_parser(commands)
     quality.add_parsers(commands, add_plan_arguments, plan_of)
+    ladder.add_parser(commands)
     lifetime.add_parsers(commands, add_plan_arguments, plan_of)
     tokens.add_parser(commands)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
@@ -387,10 +389,7 @@ def _score_row(name: str, score: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _add_missing(commands: Any) -> None:
-    for name, what in (
-        ("verify", "train for real and compare with the prediction"),
-        ("ladder", "train small decoders and measure their loss"),
-    ):
+    for name, what in (("verify", "train for real and compare with the prediction"),):
         # No prefix characters: whatever options a call carries are taken as words, and the answer is the same.
         parser = commands.add_parser(name, help=f"{what} (not there yet)", prefix_chars="\0", add_help=False)
         parser.add_argument("rest", nargs="*")

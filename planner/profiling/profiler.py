@@ -141,7 +141,7 @@ class _Run:
     def work(self) -> Iterator[events.Event]:
         """The whole run."""
         store.require_writable(self.out)
-        self.journal = Journal(partial_path(self.out), self._head())
+        self.journal = Journal(partial_path(self.out), self._head(), Row)
         saved = False
         try:
             yield self._started()
