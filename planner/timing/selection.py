@@ -236,7 +236,7 @@ def _labelled(stored: _Stored, plan: Plan) -> Fit:
                 f"{stored.content.device.name} is not among the accelerators, so its efficiencies cannot be carried "
                 f"over to {accelerator.name}; add it, or leave the field blank"
             )
-        return measured.carried(_fit(stored.path, stored.stamp, own, precision), accelerator, precision)
+        return measured.carried(_fit(stored.path, stored.stamp, own, precision), own, accelerator, precision)
     found = _fit(stored.path, stored.stamp, accelerator, precision)
     level = measured.knowledge(stored.content, workload(plan), precision)
     beyond = level == "carried"
