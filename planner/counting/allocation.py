@@ -7,7 +7,7 @@ code; bytes of buffers and shares of the reserve are fitted on published runs by
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import numpy as np
@@ -39,6 +39,9 @@ class Allocation:
     """0: sharded weights exist in master precision only and are cast when gathered (FSDP2)."""
     logit_bytes: Number = 10.0
     """Bytes a logit lives in at the loss's peak: bf16 (2), its fp32 copy (4), softmax or fp32 gradient (4)."""
+    frees_gradients: Number = 0.0
+    """1: gradients are given back after every step (PyTorch's `zero_grad`), so that of a step of one micro-batch none
+    are there at the loss; 0: their buffers stay."""
     spare_gradient_bytes: Number = 0.0
     """Bytes of every parameter of the stage in gradients or buckets beside those counted as gradients."""
     spare_layer_bytes: Number = 0.0
@@ -84,6 +87,11 @@ def allocation(name: str) -> Allocation:
     if wrong:
         raise InputError(f"software {name!r}: memory: {', '.join(wrong)} must be numbers")
     return Allocation(**{key: float(stated[key]) for key in NAMES if key in stated})
+
+
+def on_processor(kept: Allocation) -> Allocation:
+    """The same software on a CPU: no context of a GPU's driver, none of its libraries' workspaces."""
+    return replace(kept, context_bytes=0.0, buffer_bytes=0.0)
 
 
 def gather(kinds: Sequence[Allocation], index: NDArray[np.intp]) -> Allocation:

@@ -154,6 +154,23 @@ def gathered_bytes(
 
 
 @formula(
+    "max(gathered·G, G + table·(late + 2·tied) − activations − logits)",
+    unit="B",
+    source="PyTorch's autograd (engine.cpp, accumulate_grad.h): a gradient that is None takes the new one over; of a "
+    "weight used twice both gradients and their sum are held until it is given them",
+)
+def freed_gradient_bytes(
+    gradients: Number, moving: Number, table: Number, accumulates: Number, late: Number, tied: Number
+) -> Number:
+    """What gradients add to the peak where they are freed after every step. At the loss they are there only if a micro-
+    batch went before (`accumulates`); at the end of the backward pass all of them are, in the room that activations and
+    logits (`moving`) leave, with the embedding's beside them: its own before it is added up (`late`), and tied to the
+    head two more. `table`: bytes of the embedding's gradient."""
+    at_the_end = gradients + table * (late + 2 * tied) - moving
+    return np.maximum(accumulates * gradients, at_the_end)
+
+
+@formula(
     "min(L, ⌊(L·c + c_head)/(p·c)⌋ + 1)",
     unit="layers",
     source="nanotron 0.5, models/base.py build_model: a stage takes blocks until their cost passes its share",
@@ -380,6 +397,7 @@ def _stage(
     holds_head = here.heads * w.has_head
     tokens = w.rank_tokens
     logits = holds_head * tokens * w.vocabulary / w.tp * software.logit_bytes
+    gradients = _freed(w, parameters, gradients, activations + logits, software, holds_embedding=here.embeds)
     head_here = holds_head * w.vocabulary * w.hidden / w.tp
     spread = np.where(w.zero_stage >= 2, w.zero_group, 1.0)
     stream_whole = w.activation_bytes * tokens * w.hidden
@@ -402,6 +420,19 @@ def _stage(
         ),
     }
     return Memory(**parts, total=total_bytes(**parts))
+
+
+def _freed(
+    w: Workload, parameters: Parameters, gradients: Number, moving: Number, software: Allocation,
+    *, holds_embedding: Number,
+) -> Number:  # fmt: skip
+    """The gradients at the peak, where the software frees them after every step."""
+    accumulates = (w.micro_batches > 1) * 1.0
+    table = holds_embedding * w.vocabulary * w.hidden / w.tp * w.weight_bytes
+    late = np.maximum(accumulates, w.gradient_bytes > w.weight_bytes)
+    tied = w.tied * w.has_head * (w.pp == 1)
+    freed = freed_gradient_bytes(gradients, moving, table, accumulates, late, tied)
+    return np.where(software.frees_gradients > 0, freed, gradients)[()]
 
 
 def _layers(w: Workload, parameters: Parameters, software: Allocation, index: Number) -> Number:
