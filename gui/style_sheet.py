@@ -45,6 +45,8 @@ QLabel[role="warning"] { color: $warning; }
 QLabel[role="good"] { color: $good; }
 QLabel[chip="measured"] {
     background: $good_soft; color: $good; border: 1px solid $good; border-radius: 8px; padding: 1px 7px; }
+QLabel[chip="calibrated"] {
+    background: $good_soft; color: $good; border: 1px dashed $good; border-radius: 8px; padding: 1px 7px; }
 QLabel[chip="published"] {
     background: transparent; color: $accent; border: 1px solid $accent; border-radius: 8px; padding: 1px 7px; }
 QLabel[chip="estimated"] {

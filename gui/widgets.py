@@ -8,7 +8,13 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollA
 
 from gui.theme import scaled
 
-KIND_SIGNS = {"measured": "● measured", "published": "❝ published", "estimated": "≈ estimated", "assumed": "○ assumed"}
+KIND_SIGNS = {
+    "measured": "● measured",
+    "calibrated": "◐ calibrated",
+    "published": "❝ published",
+    "estimated": "≈ estimated",
+    "assumed": "○ assumed",
+}
 """Each kind of number has a sign, a word and a form: never colour alone."""
 
 

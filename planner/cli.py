@@ -87,14 +87,14 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_validate(commands)
     _add_missing(commands)
     from planner.profiling import command as profiling
+    from planner.profiling import verify_command as verifying
     from planner.quality import command as quality
     from planner.quality import lifetime_command as lifetime
     from planner.quality import tokens_command as tokens
-    from planner.quality.ladder import command as ladder
 
     profiling.add_parser(commands)
+    verifying.add_parser(commands, plan_of, settings_of)
     quality.add_parsers(commands, add_plan_arguments, plan_of)
-    ladder.add_parser(commands)
     lifetime.add_parsers(commands, add_plan_arguments, plan_of)
     tokens.add_parser(commands)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
@@ -121,7 +121,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     """The plan that the arguments name, with model and settings applied; warnings go to stderr."""
     from planner.plan.file import load, with_settings
 
-    settings = [_setting(text) for text in options.settings]
+    settings = settings_of(options)
     plan = load(options.plan)
     if options.model:
         from planner.plan.derive import with_model
@@ -130,6 +130,11 @@ def plan_of(options: argparse.Namespace) -> Plan:
         for note in notes:
             print(f"warning: {note}", file=sys.stderr)
     return with_settings(plan, settings) if settings else plan
+
+
+def settings_of(options: argparse.Namespace) -> list[tuple[str, Any]]:
+    """What `--set` says: (field path, value) each."""
+    return [_setting(text) for text in options.settings]
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -389,7 +394,7 @@ def _score_row(name: str, score: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _add_missing(commands: Any) -> None:
-    for name, what in (("verify", "train for real and compare with the prediction"),):
+    for name, what in (("ladder", "train small decoders and measure their loss"),):
         # No prefix characters: whatever options a call carries are taken as words, and the answer is the same.
         parser = commands.add_parser(name, help=f"{what} (not there yet)", prefix_chars="\0", add_help=False)
         parser.add_argument("rest", nargs="*")

@@ -18,11 +18,11 @@ from planner import library, units
 from planner.costing import energy, goodput, money
 from planner.costing.rates import Rates, price_of, rates
 from planner.counting import flops, memory, parameters
-from planner.counting.allocation import Allocation, allocation
+from planner.counting.allocation import Allocation, allocation, on_processor
 from planner.counting.flops import Flops
 from planner.counting.memory import Memory
 from planner.counting.parameters import Parameters
-from planner.formula import Node, Number, Traced, formula, recording
+from planner.formula import Node, Number, Traced, formula, given, recording
 from planner.plan.check import Problem, check
 from planner.plan.file import PlanError
 from planner.plan.plan import Plan
@@ -36,9 +36,10 @@ from planner.timing.software import Software, software
 from planner.timing.step import Step
 
 if TYPE_CHECKING:
+    from planner.timing.calibration import Calibration
     from planner.timing.measured import Fit
 
-Kind = Literal["measured", "estimated", "published", "assumed"]
+Kind = Literal["measured", "calibrated", "estimated", "published", "assumed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class Machine:
     """The fit to that profile."""
     problems: tuple[Problem, ...] = ()
     """What is doubtful about the profile, or why there is none."""
+    calibration: Calibration | None = None
+    """The one-point calibration that the plan names, already in the device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,10 @@ class Outcome:
     staff_usd: Number
     total_usd: Number
     power_w: Number
+
+
+CALIBRATION = "calibration"
+"""Name of the leaf by which a derivation tells that it rests on one."""
 
 
 @formula("D/(B·s)", unit="steps", source="definition of an optimizer step")
@@ -269,7 +276,9 @@ class Estimate:
         fits = f"Fits on {where}" if self.fits else too_large
         time_figure, cost = self.figures["time.training"], self.figures["money.total"]
         dollars = "price unknown" if math.isnan(cost.value) else f"{cost.text} ({cost.band_text})"
-        return f"{fits}; {time_figure.text}, {dollars}, limited by {self.limiter}"
+        made = self.machine.calibration
+        calibrated = f"; compute calibrated × {made.ratio:.3g} by {made.name}" if made else ""
+        return f"{fits}; {time_figure.text}, {dollars}, limited by {self.limiter}{calibrated}"
 
     @property
     def kernel_source(self) -> str:
@@ -322,7 +331,7 @@ class Estimate:
             "kernel_source": self.kernel_source, "kernel_basis": self.machine.device.basis,
             "collective_source": self.collective_source, "collective_basis": self.collective_basis,
             "device_known_by": self.provenance,
-            "profile": self.machine.profile, "verdict": self.verdict,
+            "profile": self.machine.profile, "calibration": self.plan.calibration, "verdict": self.verdict,
             "bands": {name: [self.figures[key].low, self.figures[key].high] for name, key in headline.items()},
             "warnings": [str(problem) for problem in self.problems],
         }  # fmt: skip
@@ -342,9 +351,10 @@ def estimate(plan: Plan, *, is_own_fabric: bool = True) -> Estimate:
     edges = _edges(plan, parts)
     with recording():
         numbers = workload(plan)
-        outcome = compute(numbers, parts, rates(plan))
+        outcome = compute(numbers, _with_traced_calibration(parts), rates(plan))
         busy = _busy(float(outcome.mfu), parts)
-        figures = _figures(plan, numbers, outcome, _bands(numbers, outcome, parts, busy, edges))
+        bands = _bands(numbers, outcome, parts, busy, edges)
+        figures = _figures(plan, numbers, outcome, bands, parts.calibration)
         if edges:
             _tell_measured(figures, edges)
     problems.extend(parts.problems)
@@ -395,14 +405,28 @@ def _bands(
 
 
 def machine(plan: Plan, *, is_own_fabric: bool = True) -> Machine:
-    """The timing constants that a plan's names stand for; of its device as measured, where there is a profile of it.
+    """The timing constants that a plan's names stand for; of its device as measured, where there is a profile of it,
+    calibrated where the plan names a calibration.
 
     is_own_fabric: False where another network than the plan's own is tried, of which a profile that names none says
     nothing.
-    Raises `PlanError` where the plan names a profile that says nothing about its accelerator.
+    Raises `PlanError` where the plan names a profile or a calibration that says nothing about its accelerator.
     """
+    found = _uncalibrated(plan, is_own_fabric=is_own_fabric)
+    if not plan.calibration:
+        return found
+    from planner.timing import calibration
+
+    made = calibration.of_plan(plan)
+    unit = replace(found.device, calibration=made.ratio, basis=f"{found.device.basis}; {made.told}")
+    return replace(found, device=unit, calibration=made)
+
+
+def _uncalibrated(plan: Plan, *, is_own_fabric: bool) -> Machine:
     links, base = network(plan.cluster), software(plan.recipe.framework)
     kept = allocation(plan.recipe.framework)
+    if plan.cluster.accelerator.kind == "cpu":
+        kept = on_processor(kept)
     if not plan.profile and not library.paths("measured"):
         plain = device(plan.cluster.accelerator, plan.recipe.precision)
         return Machine(device=plain, network=links, software=base, allocation=kept)
@@ -418,6 +442,14 @@ def machine(plan: Plan, *, is_own_fabric: bool = True) -> Machine:
         device=known.fit.device, network=links, software=measured.in_place_of(base, known.fit), allocation=kept,
         profile=known.profile, fit=known.fit, problems=problems,
     )  # fmt: skip
+
+
+def _with_traced_calibration(parts: Machine) -> Machine:
+    """The calibration as a leaf of every derivation that it enters."""
+    if parts.calibration is None:
+        return parts
+    ratio = given(CALIBRATION, parts.calibration.ratio, source=parts.calibration.told, kind="measured")
+    return replace(parts, device=replace(parts.device, calibration=ratio))
 
 
 def _busy(mfu: float, parts: Machine) -> float:
@@ -477,18 +509,32 @@ _PARTS = {
 class _Figures:
     """Figures in display order, as they are added. `bands`: factors of the times' 80 % intervals."""
 
-    def __init__(self, bands: Mapping[str, tuple[float, float]]) -> None:
+    def __init__(self, bands: Mapping[str, tuple[float, float]], calibrated: Calibration | None) -> None:
         self.by_key: dict[str, Figure] = {}
         self._bands = bands
+        self._calibrated = calibrated
+        self._seen: dict[Node, bool] = {}
 
     def add(self, key: str, label: str, value: Any, unit: str, spread: str = "", kind: Kind = "estimated") -> None:
         interval = _interval(float(value), spread, self._bands)
-        self.by_key[key] = _figure(key, label, value, unit, interval, kind)
+        figure = _figure(key, label, value, unit, interval, kind)
+        if self._calibrated and figure.node and self._rests_on_calibration(figure.node):
+            kind = "calibrated" if kind == "estimated" else kind
+            figure = replace(figure, kind=kind, source=f"{figure.source}; {self._calibrated.told}")
+        self.by_key[key] = figure
+
+    def _rests_on_calibration(self, node: Node) -> bool:
+        if node not in self._seen:
+            below = node.children.values()
+            self._seen[node] = node.name == CALIBRATION or any(map(self._rests_on_calibration, below))
+        return self._seen[node]
 
 
-def _figures(plan: Plan, w: Workload, o: Outcome, bands: Mapping[str, tuple[float, float]]) -> dict[str, Figure]:
+def _figures(
+    plan: Plan, w: Workload, o: Outcome, bands: Mapping[str, tuple[float, float]], calibrated: Calibration | None
+) -> dict[str, Figure]:
     """Every figure in display order."""
-    figures = _Figures(bands)
+    figures = _Figures(bands, calibrated)
     _add_work(figures, plan, w, o)
     _add_memory(figures, o)
     _add_time(figures, w, o)

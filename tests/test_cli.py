@@ -214,7 +214,7 @@ def test_validate_takes_a_table_without_anything_to_score(tmp_path: Path) -> Non
 
 
 def test_what_is_not_there_yet_says_so_with_exit_code_3() -> None:
-    for words in (["verify"], ["verify", "--steps", "5", "--json"]):
+    for words in (["ladder"], ["ladder", "--text", "x"]):
         (line,) = refused(*words, code=3)
         assert f"{words[0]} is not there yet" in line
 

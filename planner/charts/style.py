@@ -21,7 +21,13 @@ Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 FAMILY = "DejaVu Sans"
 """Ships with matplotlib, so a chart looks the same on every machine."""
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 11.0, 9.0, 8.0
-HATCHES: dict[str, str] = {"measured": "", "estimated": "////", "published": "\\\\\\\\", "assumed": "...."}
+HATCHES: dict[str, str] = {
+    "measured": "",
+    "calibrated": "xxxx",
+    "estimated": "////",
+    "published": "\\\\\\\\",
+    "assumed": "....",
+}
 """Used only where one chart mixes kinds."""
 _PAD_PX = 10.0
 

@@ -19,13 +19,7 @@ _BYTES_A_PARAMETER = 18
 def with_model(plan: Plan, name: str) -> tuple[Plan, list[str]]:
     """The plan for a shipped model, a model file in the plan's form or a Hugging Face `config.json`, with a note for
     each field that had to change and of what a config held that was ignored."""
-    ignored: list[str] = []
-    if name.endswith(".json") or Path(name).is_file():
-        model, ignored = _from_file(Path(name))
-    else:
-        from planner.plan.shipped import model as shipped
-
-        model = shipped(name)
+    model, ignored = named_model(name)
     changed, notes = with_dimensions(plan, model)
     return changed, [f"{name}: ignored {', '.join(ignored)}"] * bool(ignored) + notes
 
@@ -39,6 +33,15 @@ def with_dimensions(plan: Plan, model: Model) -> tuple[Plan, list[str]]:
     if any(problem.severity == "error" for problem in check(changed)) or not _roomy(changed):
         changed = changed.model_copy(update={"layout": first_layout(changed)})
     return changed, _differences(plan, changed)
+
+
+def named_model(name: str) -> tuple[Model, list[str]]:
+    """(the model, what of its file was ignored) of a shipped name, a model file or a Hugging Face `config.json`."""
+    if name.endswith(".json") or Path(name).is_file():
+        return _from_file(Path(name))
+    from planner.plan.shipped import model as shipped
+
+    return shipped(name), []
 
 
 def first_layout(plan: Plan) -> Layout:

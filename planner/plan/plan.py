@@ -33,6 +33,12 @@ class Plan(Section):
         max_length=200,
         advanced=True,
     )
+    calibration: str = words(
+        "Calibration",
+        "Name of a one-point calibration (verify --calibrate) that compute times are multiplied by; blank: none",
+        max_length=200,
+        advanced=True,
+    )
     lifetime: Lifetime | None = choice("Lifetime", "What it serves once it is trained", default=None, advanced=True)
     post_training: PostTraining | None = choice(
         "Post-training", "What follows pre-training, by name or in full", default=None, advanced=True

@@ -82,6 +82,11 @@ def describe(kind: str) -> Device:
     )  # fmt: skip
 
 
+def torch_version() -> str:
+    """PyTorch's own."""
+    return str(torch.__version__)
+
+
 def software(sensor: Sensor) -> Software:
     """Versions of everything that times depend on."""
     return Software(
@@ -268,6 +273,12 @@ class Sensor:
         if self._nvml is None:
             return None
         return any(reason != "power cap" for reason in condition.throttle_reasons)
+
+    def energy_joules(self) -> float | None:
+        """Energy since the driver was loaded, by the GPU's own counter; None where it has none."""
+        if self._nvml is None:
+            return None
+        return self._ask(self._nvml.nvmlDeviceGetTotalEnergyConsumption, self._handle, scale=1e-3)
 
     def _ask(self, function: Any, *arguments: Any, scale: float = 1.0) -> float | None:
         try:

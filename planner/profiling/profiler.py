@@ -26,7 +26,6 @@ from planner.profiling.journal import Journal, partial_path
 from planner.profiling.points import Point
 from planner.profiling.pooling import folded
 from planner.profiling.recorder import Recorder, blank
-from planner.timing import selection
 from planner.timing.fabric import Collectives
 from planner.timing.profile import FORMAT, VERSION, Profile, Row, save, summarize
 
@@ -69,6 +68,8 @@ def profile(
     cancel: Callable[[], bool] = never,
     started_s: float | None = None,
     plan_only: bool = False,
+    only: tuple[Point, ...] = (),
+    dtype: str = "",
 ) -> Iterator[events.Event]:
     """Measure a model's layer and write the profile; the last event is `Finished` or `Failed`.
 
@@ -76,11 +77,11 @@ def profile(
     default). memory_limit_bytes: at most this much is taken (and never more than the device has free). out: the file,
     by default in the user's profile folder; rows of the same device, software and model that it holds are refined.
     Cancelled, it writes what it has, marked incomplete. plan_only: the events are `Started` and `Planned`, and nothing
-    is measured or written.
+    is measured or written. only: these points in place of the suite's; dtype: in place of the device's best.
     """
     start_s = time.perf_counter() if started_s is None else started_s
     try:
-        run = _Run(model, device, suite, budget_s, memory_limit_bytes, out, cancel, start_s)
+        run = _Run(model, device, suite, budget_s, memory_limit_bytes, out, cancel, start_s, only, dtype)
         yield from run.plan() if plan_only else run.work()
     except TrainplanError as error:
         yield events.Failed(str(error), error.exit_code)
@@ -99,6 +100,8 @@ class _Run:
         out: Path | None,
         cancel: Callable[[], bool],
         start_s: float,
+        only: tuple[Point, ...],
+        dtype: str,
     ) -> None:
         self.start_s = start_s
         decoder.require_decoder(model)
@@ -108,7 +111,7 @@ class _Run:
         self.kind = devices.resolve(device)
         self.device = devices.describe(self.kind)
         rates = devices.rates(self.device)
-        self.dtype = devices.choose_dtype(self.kind, rates)
+        self.dtype = dtype or devices.choose_dtype(self.kind, rates)
         self.budget_s = budget_s or BUDGET_S[suite, self.kind]
         self.limit_bytes = self._limit(memory_limit_bytes)
         self.recorder = Recorder(self.kind, cancel)
@@ -118,7 +121,8 @@ class _Run:
         self.demand = Demand(model, self.kind, self.dtype, self.limit_bytes, rates, bandwidth, flush)
         self.bench = operations.Bench(self.demand)
         others = [dtype for dtype in rates if dtype != self.dtype]
-        self.points = points.points(model, suite, self.kind, devices.offers(self.kind, others))
+        offers = devices.offers(self.kind, others)
+        self.points = points.Points(only) if only else points.points(model, suite, self.kind, offers)
         self.design = Design((*self.points.essential, *self.points.grid), self.demand)
         self.visits: list[Row] = []  # every row of every visit, in order
         self.known: set[tuple[Any, ...]] = set()  # shapes that need not be measured again
@@ -141,7 +145,7 @@ class _Run:
     def work(self) -> Iterator[events.Event]:
         """The whole run."""
         store.require_writable(self.out)
-        self.journal = Journal(partial_path(self.out), self._head(), Row)
+        self.journal = Journal(partial_path(self.out), self._head())
         saved = False
         try:
             yield self._started()
@@ -158,7 +162,7 @@ class _Run:
                 raise CancelledError("cancelled before anything was measured; nothing is written")
             if not reason and not self._has_layer():
                 raise MissingError(self._nothing_fits())
-            result = selection.tried(self._result(reason))
+            result = self._result(reason)
             if self.aside:
                 self.out.replace(self.aside)
             save(result, self.out)

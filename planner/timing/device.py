@@ -91,6 +91,8 @@ class Device:
     """1 where products are cut into tiles dealt to multiprocessors, 0 where not: a CPU."""
     matmul_rows: Number = 0.0
     """Rows' worth of time that reading a product's weights adds, where it is not tiled."""
+    calibration: Number = 1.0
+    """Measured over predicted time of a real step's compute: a one-point calibration that the plan names."""
     band: Number
     """Relative half-width that holds 80 % of the residuals of the products."""
     source: str

@@ -174,6 +174,8 @@ def passes(w: Workload, device: Device, network: Network, software: Software) ->
         forward = device.remainder.correct(("layer", "forward"), forward, w)
         backward = device.remainder.correct(("layer", "backward"), backward, w)
     full = w.recompute_full * w.recompute_share
+    forward, backward = forward * device.calibration, backward * device.calibration
+    core_forward = core_forward * device.calibration
     recompute = full * forward + w.recompute_share * w.recompute_selective * (1 - w.flash) * core_forward
     tensor_forward, tensor_backward = _tensor(w, network, software)
     context_forward, context_backward = _context(w, network, core_forward)

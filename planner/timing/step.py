@@ -99,7 +99,7 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     """One step's time by part."""
     layer = layer_time(w, device, network, software)
     blocks, m = w.blocks, w.micro_batches
-    head = head_s(w, device, software)
+    head = head_s(w, device, software) * device.calibration
     each = layer.forward + layer.backward + layer.recompute + layer.tensor + layer.context + layer.experts
     each = each + layer.gather + layer.launch + layer.offload
     slowest = slowest_stage_s(blocks, w.pp, each, head, software.balances_head)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from planner.costing.energy import co2e_kg, energy_kwh
 from planner.costing.rates import Rates
 from planner.counting import memory
 from planner.errors import TrainplanError
-from planner.estimate import Outcome, compute, estimate
+from planner.estimate import Estimate, Outcome, compute, estimate
 from planner.formula import Array
 from planner.plan.cluster import Cluster
 from planner.plan.file import load
 from planner.plan.plan import Plan
 from planner.timing import band
-from planner.validation import table
+from planner.validation import own, table
 from planner.validation.table import Expressed, Runs
 
 UNITS = {
@@ -54,20 +54,48 @@ class Validation:
 
 
 def validate(path: Path | None = None) -> Validation:
-    """Hold a table of runs (the shipped one without a path) against the planner's predictions."""
-    runs = table.read(path or library.SHIPPED / "runs.csv")
+    """Hold a table of runs (without a path the shipped one and the user's own) against the planner's predictions."""
+    runs = table.read(path) if path else _shipped_and_own()
     expressed = table.express(runs)
     outcome = predict(expressed)
     published = measured_step_s(expressed, outcome)
     predicted = np.broadcast_to(np.asarray(outcome.step.total, dtype=float), (len(runs),))
     low, high = bands(expressed, outcome)
-    rows = _rows(expressed, outcome, published, predicted, low, high)
+    memory_bytes = _memory_as_printed(expressed, outcome)
+    if kept := _kept_estimates(runs):
+        expressed, predicted, low, high, memory_bytes = _by_plan(kept, expressed, predicted, low, high, memory_bytes)
+    rows = _rows(expressed, outcome, published, predicted, low, high, memory_bytes)
     steps = [row for row in rows if row["metric"] == "step_time_s" and not row["skipped"]]
     scored = [row for row in rows if row["error"] is not None]
     return Validation(
         rows, summary(steps), _grouped(steps, "source"), _grouped(steps, "gpu"), _grouped(scored, "metric"),
         _regret(expressed, published, predicted), _confusion(rows),
     )  # fmt: skip
+
+
+def _shipped_and_own() -> Runs:
+    shipped = table.read(library.SHIPPED / "runs.csv")
+    return table.joined([shipped, table.read(own.path())]) if own.path().exists() else shipped
+
+
+def _kept_estimates(runs: Runs) -> dict[int, Estimate]:
+    """Estimates of the user's own runs whose plans were kept, by row."""
+    mine = [int(i) for i in np.flatnonzero(runs.words["source_key"] == own.SOURCE)]
+    found = own.estimates([str(runs.words["id"][i]) for i in mine])
+    return {i: found[str(runs.words["id"][i])] for i in mine if str(runs.words["id"][i]) in found}
+
+
+def _by_plan(
+    kept: dict[int, Estimate], expressed: Expressed, predicted: Array, low: Array, high: Array, memory_bytes: Array
+) -> tuple[Expressed, Array, Array, Array, Array]:
+    """Rows whose plan was kept, as that plan's estimate has them: its profile, and a processor's as well as a GPU's."""
+    predicted, memory_bytes, skipped = predicted.copy(), memory_bytes.copy(), expressed.skipped.copy()
+    for i, found in kept.items():
+        step = found.figures["time.step"]
+        predicted[i], memory_bytes[i] = step.value, float(found.outcome.memory.allocated)
+        low[i], high[i] = (step.low or np.nan) / step.value, (step.high or np.nan) / step.value
+        skipped[i] = ""
+    return replace(expressed, skipped=skipped), predicted, low, high, memory_bytes
 
 
 def bands(expressed: Expressed, outcome: Outcome) -> tuple[Array, Array]:
@@ -158,12 +186,11 @@ def _rank_correlation(rows: list[dict[str, Any]]) -> float | None:
 
 
 def _rows(
-    e: Expressed, outcome: Outcome, published: Array, predicted: Array, low: Array, high: Array
+    e: Expressed, outcome: Outcome, published: Array, predicted: Array, low: Array, high: Array, memory_total: Array
 ) -> list[dict[str, Any]]:
     runs, rows = e.runs, []
     plans: dict[str, float | None] = {}
     ran = np.char.lower(runs.words["outcome"])
-    memory_total = _memory_as_printed(e, outcome)
     fits = np.broadcast_to(np.asarray(outcome.fits), (len(runs),))
     kind, quality = runs.words["kind"], runs.words["quality"]
     scored_kind = np.isin(kind, ("benchmark", "run", "")) & (quality != "C")
