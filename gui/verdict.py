@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFont, QMouseEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gui.fields import mark
 from gui.state import State
+from gui.theme import scaled
 from gui.widgets import label
 
 HEADLINES = {"memory.total": "Memory a GPU", "time.training": "Time", "money.total": "Cost", "time.mfu": "MFU"}
@@ -41,7 +43,8 @@ class VerdictPanel(QFrame):
         self._grid.setVerticalSpacing(3)
         self._values: dict[str, QLabel] = {}
         for column, (key, title) in enumerate(HEADLINES.items()):
-            value = label("–", size=1.12, bold=True)
+            value = _Headline(key)
+            value.opened.connect(self.explain)
             value.setObjectName(f"verdict.{key}")
             value.setAccessibleName(title)
             self._values[key] = value
@@ -69,6 +72,23 @@ class VerdictPanel(QFrame):
             value.setToolTip(f"{figure.label}: {figure.text} ({figure.band_text}), {figure.kind}" if figure else "")
             mark(value, "role", "muted" if state.is_stale else "")
         self.setAccessibleDescription(self.sentence.text())
+
+
+class _Headline(QLabel):
+    """One figure. A click opens its derivation; for the keyboard it stands on Results."""
+
+    opened = Signal(str)
+
+    def __init__(self, key: str) -> None:
+        super().__init__("–")
+        self._key = key
+        self.setFont(scaled(self.font(), 1.12, QFont.Weight.DemiBold))
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click opens the derivation."""
+        self.opened.emit(self._key)
 
 
 def _line(state: State) -> str:

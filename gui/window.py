@@ -127,6 +127,7 @@ class Window(QMainWindow):
         self.document.file_changed.connect(self._update_title)
         for signal in (self.document.changed, self.document.stack.canUndoChanged, self.document.stack.canRedoChanged):
             signal.connect(self._update_history)
+        self.verdict.explain.connect(self.explain)
         self.problems.go_to.connect(self.focus_field)
         self.problems.apply.connect(self.apply_suggestion)
         self.files.failed.connect(self.notice.say)

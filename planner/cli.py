@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from planner import __version__
-from planner.errors import InputError, MissingError, TrainplanError, shorten
+from planner.errors import InputError, TrainplanError, shorten
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
@@ -85,16 +85,17 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_estimate(commands)
     _add_search(commands, asked="search" in arguments[:1])
     _add_validate(commands)
-    _add_missing(commands)
     from planner.profiling import command as profiling
     from planner.profiling import verify_command as verifying
     from planner.quality import command as quality
     from planner.quality import lifetime_command as lifetime
     from planner.quality import tokens_command as tokens
+    from planner.quality.ladder import command as ladder
 
     profiling.add_parser(commands)
     verifying.add_parser(commands, plan_of, settings_of)
     quality.add_parsers(commands, add_plan_arguments, plan_of)
+    ladder.add_parser(commands)
     lifetime.add_parsers(commands, add_plan_arguments, plan_of)
     tokens.add_parser(commands)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
@@ -391,18 +392,6 @@ def _run_row(row: dict[str, Any]) -> tuple[str, ...]:
 def _score_row(name: str, score: dict[str, Any]) -> tuple[str, ...]:
     sizes = (f"{score[key]:.1%}" for key in ("mape", "median_abs_error", "p90_abs_error"))
     return name, str(score["n"]), *sizes, f"{score['bias']:+.1%}", f"{score['within_band']:.0%}"
-
-
-def _add_missing(commands: Any) -> None:
-    for name, what in (("ladder", "train small decoders and measure their loss"),):
-        # No prefix characters: whatever options a call carries are taken as words, and the answer is the same.
-        parser = commands.add_parser(name, help=f"{what} (not there yet)", prefix_chars="\0", add_help=False)
-        parser.add_argument("rest", nargs="*")
-        parser.set_defaults(run=_not_there, what=name)
-
-
-def _not_there(options: argparse.Namespace) -> int:
-    raise MissingError(f"{options.what} is not there yet in version {__version__}")
 
 
 def _screenshots(options: argparse.Namespace) -> int:

@@ -213,12 +213,6 @@ def test_validate_takes_a_table_without_anything_to_score(tmp_path: Path) -> Non
     assert done.returncode == 0 and "no step time to score" in done.stdout
 
 
-def test_what_is_not_there_yet_says_so_with_exit_code_3() -> None:
-    for words in (["ladder"], ["ladder", "--text", "x"]):
-        (line,) = refused(*words, code=3)
-        assert f"{words[0]} is not there yet" in line
-
-
 def test_help_lists_every_command_of_the_contract() -> None:
     said = trainplan("--help").stdout
     commands = (

@@ -24,7 +24,7 @@ import torch
 from planner import library, units
 from planner.errors import CancelledError, InputError, MissingError, TrainplanError
 from planner.plan.model import Model
-from planner.profiling import devices, events, exchanges
+from planner.profiling import devices, events, exchanges, timer
 from planner.profiling.agreement import LostError, Ranks, lost_if_it_fails
 from planner.profiling.exchanges import Exchange
 from planner.profiling.groups import Layout, layouts
@@ -41,8 +41,10 @@ STEP = {"quick": 4, "full": 2}
 MEMORY_SHARE = 0.5
 """Of the memory that is free, how much the buffers of a node's ranks take at most."""
 SAMPLE_S, MOST_CALLS = 5e-3, 100
-"""Calls are repeated back to back until a sample takes so long: beside it the ranks' unequal start is small."""
+"""Calls are repeated back to back until a sample takes so long: beside it reading the clock is nothing."""
 LEAST_SAMPLES, MOST_SAMPLES = 3, 15
+LEAST_CALLS = 2 + 1 + LEAST_SAMPLES
+"""Of a size too large to be repeated: to see how long one takes, and each time one that brings the group into step."""
 QUIET = 0.05
 """Interquartile range over median at which no further samples are taken."""
 ROW_SHARE = 0.3
@@ -86,6 +88,7 @@ class _Run:
     def __init__(self, where: Place, kind: str, request: Request, cancel: Callable[[], bool]) -> None:
         self.where, self.kind, self.request = where, kind, request
         self.ranks = Ranks(where, cancel)
+        self.clock = timer.clock_for(kind)
         self.doing = "the first meeting"
         self.rows: list[Collective] = []
         self.notes: list[str] = []
@@ -184,7 +187,7 @@ class _Run:
         row: Collective | None = None
         for size in sizes:
             self.doing = f"{exchange.operation} over {exchange.layout}, {units.show_bytes(size)}"
-            least_s = row.median_s * exchange.messages * size / row.bytes * (2 + LEAST_SAMPLES) if row else 0.0
+            least_s = row.median_s * exchange.messages * size / row.bytes * LEAST_CALLS if row else 0.0
             if row and self.ranks.elapsed_s + least_s > end_s:
                 self.left_out.setdefault("for want of time", []).append(self.doing)
                 return
@@ -202,12 +205,11 @@ class _Run:
         if self.ranks.largest(float(call is None)) == [1.0] or call is None:
             return None
         end_s = self.ranks.elapsed_s + cap_s
-        self._sample(call, 1)
-        (once_s,) = self.ranks.largest(self._sample(call, 1))
+        (once_s,) = self.ranks.largest(*self._samples(call, 1, 1))
         calls = int(np.clip(math.ceil(SAMPLE_S / once_s), 1, MOST_CALLS))
         samples: list[float] = []
         while len(samples) < LEAST_SAMPLES or not self._is_enough(samples, end_s):
-            samples += self.ranks.largest(*(self._sample(call, calls) for _ in range(LEAST_SAMPLES)))
+            samples += self.ranks.largest(*self._samples(call, calls, LEAST_SAMPLES))
         layout, is_pair = exchange.layout, exchange.operation == "send"
         low, middle, high = (float(value) / exchange.messages for value in np.percentile(samples, (25, 50, 75)))
         return Collective(
@@ -229,30 +231,34 @@ class _Run:
         low, middle, high = np.percentile(samples, (25, 50, 75))
         return len(samples) >= MOST_SAMPLES or high - low <= QUIET * middle or self.ranks.elapsed_s > end_s
 
-    def _sample(self, call: Callable[[], object], calls: int) -> float:
-        """Seconds of one call on this rank, over so many back to back after a common start."""
+    def _samples(self, call: Callable[[], object], calls: int, count: int) -> list[float]:
+        """Seconds of one call on this rank, so many samples of so many calls back to back.
+
+        All ranks meet, so that every group works at once; as they leave that meeting a message apart, a first call that
+        is not timed brings each group into step.
+        """
         self.ranks.meet()
         with lost_if_it_fails():
-            if self.kind == "cuda":
-                return self._seconds_on_gpu(call, calls) / calls
-            start_s = time.perf_counter()
-            for _ in range(calls):
-                call()
-            return (time.perf_counter() - start_s) / calls
-
-    def _seconds_on_gpu(self, call: Callable[[], object], calls: int) -> float:
-        """By events in the stream. NCCL itself would wait for a lost rank for ten minutes, and then abort."""
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        for _ in range(calls):
+            self.clock.read()
+            self.clock.new_run()
             call()
-        end.record()
+            self.clock.mark()
+            for _ in range(count):
+                for _ in range(calls):
+                    call()
+                self.clock.mark()
+            if self.kind == "cuda":
+                self._wait_for_gpu()
+            (times,) = self.clock.read()
+            return [float(time_s) / calls for time_s in times]
+
+    def _wait_for_gpu(self) -> None:
+        """Until the stream is empty. NCCL itself would wait for a lost rank for ten minutes, and then abort."""
         latest_s = time.monotonic() + self.request.timeout_s
-        while not end.query():
+        while not torch.cuda.current_stream().query():
             if time.monotonic() > latest_s:
                 raise LostError(f"the GPU waited {self.request.timeout_s:.0f} s for the others")
             time.sleep(POLL_S)
-        return float(begin.elapsed_time(end)) * 1e-3
 
     def _write(self, reason: str) -> Iterator[events.Event]:
         """Rank 0 writes; the others wait for how that went."""

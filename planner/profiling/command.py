@@ -23,7 +23,7 @@ from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
     from planner.profiling.events import Event, Planned
-    from planner.timing.profile import Row
+    from planner.timing.profile import LeftOut, Row
 
 TORCH = "torch==2.13.0"
 DEFAULT_MODEL = "llama-2-7b"
@@ -234,6 +234,11 @@ def plan_table(planned: Planned) -> str:
     return "\n".join(lines)
 
 
+def _error_line(one: LeftOut) -> str:
+    name = "embedding, head and loss" if one.operation == "edge" else f"{one.operation} {one.direction}"
+    return f"{name.replace('_', ' '):26}{one.median:6.1%}{one.p80:7.1%}  {one.rows} shapes"
+
+
 def _closing(event: Any) -> str:
     lines = []
     alone, in_turns = event.summary.ratio, event.summary.ratio_in_turns
@@ -241,6 +246,9 @@ def _closing(event: Any) -> str:
     told += [f"{in_turns:.1%} of the whole layer, measured in turns"] if in_turns is not None else []
     if told:
         lines.append(f"attention + feed-forward = {'; '.join(told)}")
+    if event.summary.left_out:
+        lines.append("predicted from the other shapes (error, median and 80 %):")
+        lines += [f"  {_error_line(one)}" for one in event.summary.left_out]
     state = "complete" if event.complete else "stopped early"
     lines.append(f"{event.rows} rows in {units.show_duration(event.elapsed_s)}, {state}: {event.out}")
     return "\n".join(lines)

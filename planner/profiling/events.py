@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pydantic import BaseModel
+
 from planner.timing.fabric import Collective, Curve
 from planner.timing.profile import Row, Summary
 
@@ -161,6 +163,8 @@ def _plain(value: Any) -> Any:
         return {**value.model_dump(mode="json"), **told}
     if isinstance(value, Curve):
         return {**value.model_dump(mode="json"), "bus_bytes_per_s": value.bus_bytes_per_s}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import IO, Any, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from planner.errors import InputError
 from planner.plan.file import write_atomically
@@ -27,25 +28,42 @@ except ImportError:  # Windows
     fcntl = None
 
 
+RowType = TypeVar("RowType", bound=BaseModel)
+
+
+def identity(head: dict[str, Any]) -> str:
+    """What must agree for rows to stand in one profile: device, software, model and dtype."""
+    kept = {key: head.get(key) for key in ("format", "version", "device", "software", "model", "dtype")}
+    return json.dumps(kept, sort_keys=True)
+
+
 def partial_path(out: Path) -> Path:
     """Where the rows are kept until the profile `out` is whole."""
     return out.with_name(f"{out.name}.partial.jsonl")
 
 
-class Journal:
+class Journal(Generic[RowType]):
     """An append-only partial file of visits, in order. `rows` are those that an earlier, killed run left."""
 
-    def __init__(self, path: Path, head: dict[str, Any]) -> None:
-        """head: the profile's content without rows. Raises `InputError` when the place cannot be written, or another
-        run is writing there."""
+    def __init__(
+        self,
+        path: Path,
+        head: dict[str, Any],
+        kind: type[RowType],
+        same: Callable[[dict[str, Any]], str] = identity,
+    ) -> None:
+        """head: what is measured, without its rows, which are of a `kind`; rows are taken over under the `same` head.
+
+        Raises `InputError` when the place cannot be written, or another run is writing there.
+        """
         self.path = path
-        self.rows: list[Row] = []
+        self.rows: list[RowType] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if is_in_use(path):
                 raise InputError(f"{path}: another run is writing it; wait for it, or choose another --out")
-            old_head, old_rows = _read(path)
-            if old_head is not None and identity(old_head) == identity(head):
+            old_head, old_rows = _read(path, kind)
+            if old_head is not None and same(old_head) == same(head):
                 self.rows = old_rows
             elif path.exists():  # another device's or model's: not ours to lose
                 path.replace(path.with_name(f"{path.name}.old"))
@@ -58,7 +76,7 @@ class Journal:
                 f"{path.parent}: cannot be written ({error.strerror or error}); choose another --out"
             ) from None
 
-    def add(self, row: Row) -> None:
+    def add(self, row: RowType) -> None:
         """Make a row durable. Raises `InputError` when the disk refuses."""
         try:
             self._file.write(_line(row.model_dump(mode="json", exclude_defaults=True)))
@@ -80,7 +98,7 @@ class Journal:
 def recover(path: Path) -> Profile:
     """The profile, marked incomplete, in a killed run's partial file. Raises `InputError` when it holds none."""
     try:
-        head, visits = _read(path)
+        head, visits = _read(path, Row)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     if head is None:
@@ -96,7 +114,7 @@ def recover(path: Path) -> Profile:
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
+def _read(path: Path, kind: type[RowType]) -> tuple[dict[str, Any] | None, list[RowType]]:
     """Head and whole rows; a line torn by the kill is left out."""
     if not path.exists():
         return None, []
@@ -108,7 +126,7 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
             if head is None:
                 head = data if isinstance(data, dict) else {}
             else:
-                rows.append(Row.model_validate(data))
+                rows.append(kind.model_validate(data))
         except (ValueError, ValidationError):
             continue
     return head or None, rows
@@ -118,15 +136,9 @@ def _line(data: dict[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False) + "\n"
 
 
-def identity(head: dict[str, Any]) -> str:
-    """What must agree for rows to stand in one profile: device, software, model and dtype."""
-    kept = {key: head.get(key) for key in ("format", "version", "device", "software", "model", "dtype")}
-    return json.dumps(kept, sort_keys=True)
-
-
 def head_of(path: Path) -> dict[str, Any]:
     """The first line of a partial file; empty where there is none."""
-    head, _ = _read(path)
+    head, _ = _read(path, Row)
     return head or {}
 
 

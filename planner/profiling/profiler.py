@@ -26,6 +26,7 @@ from planner.profiling.journal import Journal, partial_path
 from planner.profiling.points import Point
 from planner.profiling.pooling import folded
 from planner.profiling.recorder import Recorder, blank
+from planner.timing import selection
 from planner.timing.fabric import Collectives
 from planner.timing.profile import FORMAT, VERSION, Profile, Row, save, summarize
 
@@ -145,7 +146,7 @@ class _Run:
     def work(self) -> Iterator[events.Event]:
         """The whole run."""
         store.require_writable(self.out)
-        self.journal = Journal(partial_path(self.out), self._head())
+        self.journal = Journal(partial_path(self.out), self._head(), Row)
         saved = False
         try:
             yield self._started()
@@ -162,7 +163,7 @@ class _Run:
                 raise CancelledError("cancelled before anything was measured; nothing is written")
             if not reason and not self._has_layer():
                 raise MissingError(self._nothing_fits())
-            result = self._result(reason)
+            result = selection.tried(self._result(reason))
             if self.aside:
                 self.out.replace(self.aside)
             save(result, self.out)

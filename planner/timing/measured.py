@@ -22,6 +22,7 @@ from planner.formula import Number
 from planner.plan.cluster import Accelerator
 from planner.plan.workload import BYTES_OF_PRECISION, Workload
 from planner.timing import provenance, surface
+from planner.timing.carrying import Carrying, carrying
 from planner.timing.composition import Part, composed_s, one_rank, part_s, workload_of
 from planner.timing.device import Device, device
 from planner.timing.efficiencies import Efficiencies, efficiencies
@@ -78,8 +79,8 @@ class Fit:
     errors: tuple[LeftOut, ...]
     """Of each kernel class at shapes left out of the fit."""
     solved: _Solved
-    carrying: float = 0.0
-    """Relative half-width (80 %) that carrying the fit to another device adds; 0 on its own."""
+    carrying: Carrying | None = None
+    """What carrying the fit to another device adds; None on its own."""
 
     def half_widths(self, w: Workload) -> dict[str, float]:
         """Of a plan's layer forward and backward and of its head: the logarithmic half-width that holds 80 % of the
@@ -87,7 +88,18 @@ class Fit:
         rank = one_rank(w)
         parts = {"forward": ("layer", "forward"), "backward": ("layer", "backward"), "head": ("edge", "both")}
         own = {name: NORMAL_80 * float(self.solved.deviation(part, rank)[0]) for name, part in parts.items()}
-        return {name: math.hypot(width, self.carrying) for name, width in own.items()}
+        return {name: math.hypot(width, self._carrying(parts[name], rank)) for name, width in own.items()}
+
+    def _carrying(self, part: Part, rank: Workload) -> float:
+        """Products and attention off together, each by its share of the part's time."""
+        if self.carrying is None:
+            return 0.0
+        share = 0.0
+        if part[0] == "layer":
+            unit = replace(self.device, remainder=None)
+            core, whole = (part_s((name, part[1]), rank, unit, self.changes) for name in ("attention_core", "layer"))
+            share = float(core / whole)
+        return (1 - share) * self.carrying.products + share * self.carrying.attention
 
 
 def in_place_of(base: Software, fit: Fit) -> Software:
@@ -140,18 +152,18 @@ def predicted_s(fit: Fit, part: Part, rows: Sequence[Row], profile: Profile, pre
     return times * np.exp(fit.device.remainder.remainder(part, workload_of(rows, profile, precision)))
 
 
-def carried(fit: Fit, accelerator: Accelerator, precision: str) -> Fit:
-    """The fit's shares of peak and bandwidth on another device of the same kind; the band adds what such a step costs
-    between measured devices."""
-    here = device(accelerator, precision)
-    band = float(min(WIDEST_BAND, np.hypot(fit.band, here.band)))
+def carried(fit: Fit, origin: Accelerator, accelerator: Accelerator, precision: str) -> Fit:
+    """The fit of `origin` with its shares of peak and bandwidth on another device of the same kind; the bands add what
+    such a step costs between devices whose kernels are published."""
+    here, cost = device(accelerator, precision), carrying(origin, accelerator, precision)
+    band = float(min(WIDEST_BAND, np.hypot(fit.band, cost.products)))
     made = replace(
         fit.device, peak_flops=here.peak_flops, attention_peak_flops=here.attention_peak_flops, band=band,
         bandwidth_bytes_per_s=here.bandwidth_bytes_per_s, multiprocessors=here.multiprocessors, tdp_w=here.tdp_w,
         source="carried", basis=f"carried over to {accelerator.name}'s peaks: {fit.device.basis}",
         provenance=f"{fit.device.provenance}, on another device",
     )  # fmt: skip
-    return replace(fit, device=made, band=band, carrying=float(here.band))
+    return replace(fit, device=made, band=band, carrying=cost)
 
 
 def knowledge(profile: Profile, w: Workload, precision: str) -> str:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 from pydantic import ValidationError
 
 from planner import library
@@ -134,6 +135,19 @@ def why_not(plan: Plan, name: str) -> str:
     return ""
 
 
+def tried(content: Profile) -> Profile:
+    """The profile with the errors of its kernel classes at shapes left out of the fit, where it can be fitted: where
+    the device is among the accelerators and a layer was measured."""
+    own = data_sheet(content.device)
+    if own is None or own.peak(content.dtype) is None:
+        return content
+    try:
+        errors = measured.fit(content, own, content.dtype).errors
+    except (InputError, np.linalg.LinAlgError):  # no layer, or rows that nothing can be told from
+        return content
+    return content.model_copy(update={"summary": content.summary.model_copy(update={"left_out": errors})})
+
+
 def overview() -> list[tuple[str, str, bool]]:
     """(name, device and date in a few words or what is wrong with the file, whether it can be read) of each profile."""
     rows = []
@@ -222,7 +236,7 @@ def _labelled(stored: _Stored, plan: Plan) -> Fit:
                 f"{stored.content.device.name} is not among the accelerators, so its efficiencies cannot be carried "
                 f"over to {accelerator.name}; add it, or leave the field blank"
             )
-        return measured.carried(_fit(stored.path, stored.stamp, own, precision), accelerator, precision)
+        return measured.carried(_fit(stored.path, stored.stamp, own, precision), own, accelerator, precision)
     found = _fit(stored.path, stored.stamp, accelerator, precision)
     level = measured.knowledge(stored.content, workload(plan), precision)
     beyond = level == "carried"

@@ -38,3 +38,19 @@ def test_figures_of_all_sections_can_be_explained_and_copied(window: object) -> 
         window.explain(key)
         assert window.explain_panel.findChild(QWidget, "explain.value").text() == figure.text
         assert figure.label in derivation.markdown(figure)
+
+
+def test_a_click_on_the_verdicts_headlines_explains_them(window: object, qtbot: object) -> None:
+    window.show_page("training")
+    qtbot.mouseClick(window.findChild(QWidget, "verdict.money.total"), Qt.MouseButton.LeftButton)
+    figure = window.state.estimate.figures["money.total"]
+    assert window.explain_panel.findChild(QWidget, "explain.value").text() == figure.text
+
+
+def test_f1_on_a_tables_figure_explains_that_figure(window: object) -> None:
+    window.show_page("results")
+    tree = window.findChild(QWidget, "results.memory.table")
+    tree.setFocus()
+    tree.setCurrentItem(tree.topLevelItem(0))
+    window.explain_focused()
+    assert window.explain_panel.key == "memory.weights"

@@ -24,7 +24,7 @@ from planner.plan import file
 from planner.plan.file import PlanError
 from planner.plan.model import Model
 from planner.plan.plan import Plan
-from planner.profiling import demand, devices, points, profiler, timer
+from planner.profiling import command, demand, devices, events, points, profiler, timer
 from planner.timing import profile as profiles
 from planner.timing.profile import Profile
 
@@ -219,3 +219,12 @@ def test_a_profile_that_is_measured_again_is_read_again(measured: Profile, kept:
     text = json.loads(profiles.to_text(measured)) | {"rows": rows}
     kept.write_text(json.dumps(text))
     assert layer_s(estimate(plan(tiny))) == pytest.approx(2 * before, rel=0.05)
+
+
+def test_the_profile_tells_how_far_off_shapes_left_out_of_its_fit_are(measured: Profile) -> None:
+    found = {(one.operation, one.direction): one for one in measured.summary.left_out}
+    assert ("layer", "forward") in found and ("layer", "backward") in found
+    assert all(one.rows == len(SHAPES) and 0 <= one.median <= one.p80 < 0.5 for one in found.values())
+    ended = events.Finished("tiny.json", True, len(measured.rows), 1.0, measured.summary)
+    told = command._closing(ended)
+    assert "predicted from the other shapes" in told and f"{found['layer', 'forward'].median:.1%}" in told

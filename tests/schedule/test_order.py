@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.schedule.order import Pipeline, Work, order, warm_up
@@ -37,6 +37,7 @@ def test_interleaved_takes_as_many_micro_batches_as_stages_through_a_chunk_befor
     assert warm_up(pipeline, 0) == 2 * 3 + 4
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 5), st.booleans())
 def test_every_stage_does_everything_once_and_forward_before_backward(
     stages: int, chunks: int, groups: int, is_gpipe: bool

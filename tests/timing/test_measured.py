@@ -17,7 +17,7 @@ from planner.plan.cluster import Accelerator
 from planner.plan.file import PlanError
 from planner.plan.model import Model
 from planner.plan.workload import of_model
-from planner.timing import composition, layer, measured, selection
+from planner.timing import carrying, composition, layer, measured, selection
 from planner.timing import device as timing_device
 from planner.timing import profile as profiles
 from planner.timing.collectives import network
@@ -199,8 +199,11 @@ def test_named_for_another_gpu_its_efficiencies_are_carried_with_a_warning(kept:
     assert unit.peak_flops == here.peak("bf16") and unit.multiprocessors == 108
     own = measured.fit(made(), accelerator("H100-80GB-SXM"), "bf16")
     w = of_model(made().model).where(sequence=4096.0, micro_batch=2.0, activation_bytes=2.0)
-    carried = measured.carried(own, here, "bf16")
-    assert unit.band > own.band and carried.half_widths(w)["forward"] > own.half_widths(w)["forward"] + 0.03
+    carried = measured.carried(own, H100_SHEET, here, "bf16")
+    cost = carrying.carrying(H100_SHEET, here, "bf16")
+    assert unit.band > cost.products > own.band
+    assert cost.products < carried.half_widths(w)["forward"] < cost.attention  # of both, by their shares
+    assert carried.half_widths(w)["head"] ** 2 == pytest.approx(own.half_widths(w)["head"] ** 2 + cost.products**2)
     (problem,) = [one for one in result.problems if one.path == "profile"]
     assert problem.severity == "warning" and "NVIDIA H100 80GB HBM3" in problem.message
 
