@@ -252,6 +252,8 @@ class ComparePage(Page):
         edit = QLineEdit(name)
         edit.setObjectName(f"compare.name.{number}")
         edit.setAccessibleName(f"Name of scenario {number + 1}")
+        caption = QLabel(f"&{number + 1}")
+        caption.setBuddy(edit)
         edit.editingFinished.connect(lambda: self._rename(number, edit.text()))
         where = f"{plan.model.name} on {plan.cluster.gpus:,} × {plan.cluster.accelerator.name}"
         told = label(where, "muted", size=0.88)
@@ -266,7 +268,7 @@ class ComparePage(Page):
             one.setToolTip(tip)
             one.clicked.connect(partial(act, number))
             buttons.append(one)
-        made.add(edit, told, row(*buttons, None, spacing=2))
+        made.add(row(caption, edit, spacing=6), told, row(*buttons, None, spacing=2))
         return made
 
     def _rename(self, number: int, name: str) -> None:

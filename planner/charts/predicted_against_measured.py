@@ -18,6 +18,7 @@ from planner.units import show
 
 TITLE = "Predicted against measured"
 _HEIGHT = 0.36
+_NARROW_INCHES = 4.4
 
 
 @dataclass(frozen=True)
@@ -150,11 +151,14 @@ def _whiskers(axes: Axes, ends: tuple[float, float] | None, y: float, scale: flo
 
 
 def _write(axes: Axes, one: Pair, line: int, show_one: Callable[[float], str], theme: Theme) -> None:
-    """Both figures and the error right of the axes, in a column."""
+    """Both figures and the error right of the axes, in a column; where that is narrow, the error alone."""
     error = f"{one.error:+.0%}" if one.error is not None else "–"
     outside = one.is_inside is False
+    figure = axes.get_figure(root=True)
+    is_narrow = figure is not None and figure.get_figwidth() < _NARROW_INCHES
+    figures = "" if is_narrow else f"{show_one(one.predicted)} | {show_one(one.measured)}  "
     axes.annotate(
-        f"{show_one(one.predicted)} | {show_one(one.measured)}  {'✕ ' * outside}{error}", (1.0, line),
+        f"{figures}{'✕ ' * outside}{error}", (1.0, line),
         xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points", va="center", ha="left",
         fontsize=style.SMALL_SIZE, family=style.FAMILY, color=theme.limit if outside else theme.text,
         fontweight="bold" if one.is_whole else "normal",

@@ -75,7 +75,7 @@ class ProfilePage(Page):
         self.tabs.tabBar().setDrawBase(False)
         for tab, title in (
             (self.plan_tab, "P&lan"), (self.run_tab, "Measu&rement"), (self.charts_tab, "&Charts"),
-            (self.history_tab, "&History"), (self.compare_tab, "C&ompare"),
+            (self.verify_tab, "&Verify"), (self.history_tab, "&History"), (self.compare_tab, "C&ompare"),
         ):  # fmt: skip
             self.tabs.addTab(tab, title)
         layout = QVBoxLayout(self)

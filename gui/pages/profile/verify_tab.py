@@ -61,7 +61,7 @@ class VerifyTab(QWidget):
                               bold=lambda one: one["is_headline"])  # fmt: skip
         self.table.setSortingEnabled(False)
         self.chart = ChartView("predicted_against_measured", "Predicted against measured, part by part")
-        self.chart.setMinimumSize(300, 200)
+        self.chart.setMinimumSize(300, 270)
         self.chart.failed.connect(self.failed)
         self.chart.saved.connect(self.saved)
         self.chart.show_data(())
