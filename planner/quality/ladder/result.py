@@ -24,6 +24,8 @@ from planner.quality.points import Points
 
 SAMPLES = 1000
 """Bootstrap samples of the law's errors."""
+LEAST_SHARE, LARGEST_ERROR = 0.01, 0.25
+"""Of E in the lowest loss, and of its error in E: below and beyond, `fit` warns too."""
 
 
 class Trained(BaseModel):
@@ -87,8 +89,18 @@ def write_points(rows: Sequence[Trained], corpus: Corpus, out: Path) -> None:
 
 
 def fitted(rows: Sequence[Trained]) -> Fit:
-    """The law through all points. Raises `InputError` with the reason where they identify none."""
-    return fit(points_of(rows), bootstrap=SAMPLES)
+    """The law through all points. Raises `InputError` with the reason where they identify none.
+
+    Stricter than `fit`, whose user sees the warnings: a law that is kept under a name must know its irreducible loss,
+    or its best sizes are absurd.
+    """
+    points = points_of(rows)
+    found = fit(points, bootstrap=SAMPLES)
+    irreducible, error = float(found.parameters.E), found.standard_errors["E"]
+    if irreducible < LEAST_SHARE * float(points.loss.min()) or error > LARGEST_ERROR * irreducible:
+        told = f"E is {irreducible:.3g} ± {error:.2g}; these points show no irreducible loss"
+        raise InputError(f"points: not identified: {told}")
+    return found
 
 
 def save_law(found: Fit, name: str, corpus: Corpus, device: str, context_length: int) -> None:
