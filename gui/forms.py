@@ -14,7 +14,8 @@ from gui.derived import Fact
 from gui.fields import CheckField, ComboField, SearchField, TextField, mark
 from gui.quantity_text import beside, is_half_typed
 from gui.state import State
-from planner.plan.plan import Plan
+from planner.plan.plan import OPTIONAL, Plan
+from planner.plan.post_training import Ranged
 from planner.plan.section import Section, unit_of
 
 QUIET_MS = 400
@@ -84,7 +85,7 @@ def _plain_type(annotation: Any) -> tuple[Any, bool]:
 def _kind(annotation: Any) -> Any:
     if get_origin(annotation) is Literal:
         return "choice"
-    return {bool: "check", int: "number", float: "number", str: "words"}.get(annotation, "")
+    return {bool: "check", int: "number", float: "number", str: "words", Ranged: "number"}.get(annotation, "")
 
 
 class Row:
@@ -147,7 +148,8 @@ class Row:
             made: Any = CheckField()
             made.chosen.connect(self._set)
         elif spec.kind == "choice":
-            made = ComboField([(str(choice), choice) for choice in spec.choices])
+            blank = [("automatic", None)] if spec.is_optional else []
+            made = ComboField([*blank, *((str(choice), choice) for choice in spec.choices)])
             made.chosen.connect(self._set)
         elif spec.kind == "name":
             made = SearchField(list(spec.choices))
@@ -235,10 +237,15 @@ def sentence(text: str) -> str:
 
 
 def value_at(plan: Any, path: str) -> Any:
-    """The value of a field by its path; of a named thing (accelerator, fabric) its name."""
+    """The value of a field by its path: of a named thing (accelerator, fabric) its name, of a figure with a range the
+    figure; of a section that the plan lacks its default."""
     value = plan
-    for part in path.split("."):
-        value = getattr(value, part)
+    for depth, part in enumerate(path.split(".")):
+        value = value[int(part)] if isinstance(value, tuple) else getattr(value, part)
+        if value is None and depth == 0 and part in OPTIONAL:
+            value = OPTIONAL[part]()
+    if isinstance(value, Ranged):
+        return value.value
     return value.name if isinstance(value, Section) else value
 
 

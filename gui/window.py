@@ -178,7 +178,7 @@ class Window(QMainWindow):
                 made.load_config.connect(self.files.ask_config)
             if key == "results":
                 made.export.connect(self.files.ask_export)
-            if key == "compare":
+            if hasattr(made, "explain_figure"):
                 made.explain_figure.connect(self.explain_figure)
             self.pages[key] = made
             self.stack.addWidget(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gui.pages.compare import ComparePage
 from gui.pages.hardware import HardwarePage
+from gui.pages.lifetime import LifetimePage
 from gui.pages.model import ModelPage
 from gui.pages.page import Page
 from gui.pages.perplexity import PerplexityPage
@@ -14,7 +15,7 @@ from gui.pages.training import TrainingPage
 from gui.pages.validate import ValidatePage
 
 PAGES: list[type[Page]] = [
-    ModelPage, HardwarePage, TrainingPage, ProfilePage, ResultsPage, SearchPage, PerplexityPage, ComparePage,
-    ValidatePage,
+    ModelPage, HardwarePage, TrainingPage, ProfilePage, ResultsPage, SearchPage, PerplexityPage, LifetimePage,
+    ComparePage, ValidatePage,
 ]  # fmt: skip
 """In the order of the list on the left, and of Ctrl+1 … Ctrl+9."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QFileDialog, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from gui.chart_table import ChartTable
 from gui.chart_view import ChartView
@@ -123,7 +123,12 @@ class PerplexityPage(Page):
         picture = Card()
         picture.body.setContentsMargins(10, 6, 10, 8)
         picture.body.addWidget(self.chart, 1)
-        self.tabs.setCornerWidget(row(self.with_lines, self.with_family, spacing=12))
+        shown = []
+        for box in (self.with_lines, self.with_family):
+            caption = QLabel(box.accessibleName())
+            caption.setBuddy(box)
+            shown += [box, caption]
+        self.tabs.setCornerWidget(row(*shown, spacing=6))
         best, life, plan, price = (
             Card("Best use of the budget"), Card("Cheapest over the life"), Card("This plan"), Card("Off the optimum")
         )  # fmt: skip
@@ -321,7 +326,6 @@ def _check(name: str, words: str) -> CheckField:
     made = CheckField()
     made.setObjectName(name)
     made.setAccessibleName(words)
-    made.setText(words)
     made.setChecked(True)
     return made
 

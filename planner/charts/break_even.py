@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from planner.charts import style
 from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
+from planner.formula import Array
 from planner.quality.task import Comparison, Way
 from planner.units import show
 
@@ -48,7 +49,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     axes = style.start(figure, theme)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    calls = np.geomspace(*_range(data), _POINTS)
+    calls = _calls(data)
     for way, colour, dashes in zip(data.ways, theme.parts, ("-", "--", ":", "-."), strict=False):
         axes.plot(
             calls, np.maximum(way.cost(calls), 1e-9), color=colour, linewidth=1.8, linestyle=dashes, label=_named(way)
@@ -71,6 +72,34 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     place(axes, labels, [(calls.tolist(), np.asarray(way.cost(calls)).tolist()) for way in data.ways])
 
 
+def points(data: Data) -> list[tuple[float, float]]:
+    """The break-evens, then each way's line."""
+    met = [(calls, usd) for _, calls, usd in data.break_evens]
+    return met + [(float(c), float(way.cost(c))) for way in data.ways for c in _calls(data)]
+
+
+def leading(data: Data) -> int:
+    """The break-evens lie on the lines."""
+    return len(data.break_evens)
+
+
+def readout(data: Data, index: int) -> str:
+    """A break-even, or a way at a number of calls with its published scores."""
+    if index < len(data.break_evens):
+        pair, calls, usd = data.break_evens[index]
+        return f"{pair}: as dear at {show(calls)} calls, {show(usd, 'USD')}".replace("\N{NO-BREAK SPACE}", " ")
+    way, at = divmod(index - len(data.break_evens), _POINTS)
+    one, calls = data.ways[way], float(_calls(data)[at])
+    each = f"{show(float(one.fixed_usd), 'USD')} once, ${float(one.usd_per_call) * 1000:.4g} a thousand calls"
+    scores = [f"published: {s.model} {s.score:g} ({s.metric}; {s.source})" for s in one.scores]
+    told = [f"{one.label}: {show(float(one.cost(calls)), 'USD')} at {show(calls)} calls", each, *scores]
+    return "\n".join([*told, f"Price: {one.source}" if one.source else ""]).strip().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _calls(data: Data) -> Array:
+    return np.asarray(np.geomspace(*_range(data), _POINTS))
+
+
 def describe(data: Data) -> str:
     """One sentence: the cheapest way at the plan's calls, and the first break-even."""
     if not data.ways:
@@ -85,9 +114,9 @@ def table(data: Data) -> Table:
         scores = "; ".join(f"{s.model} {s.score:g} ({s.metric}; {s.source})" for s in way.scores)
         spent = float(way.cost(data.calls))
         each = float(way.fixed_usd), float(way.usd_per_call)
-        rows.append((way.label, way.parameters, *each, data.calls, spent, scores))
-    rows += [(f"break-even {pair}", "", "", "", calls, usd, "") for pair, calls, usd in data.break_evens]
-    return ("way", "parameters", "fixed_usd", "usd_per_call", "calls", "total_usd", "published"), rows
+        rows.append((way.label, way.parameters, *each, data.calls, spent, scores, way.source))
+    rows += [(f"break-even {pair}", "", "", "", calls, usd, "", "") for pair, calls, usd in data.break_evens]
+    return ("way", "parameters", "fixed_usd", "usd_per_call", "calls", "total_usd", "published", "price_source"), rows
 
 
 def _named(way: Way) -> str:
@@ -95,8 +124,7 @@ def _named(way: Way) -> str:
     if not way.scores:
         return way.label
     first = way.scores[0]
-    shots = f", {first.shots} shots" if first.shots else ""
-    return f"{way.label}  (published: {first.model}{shots} {first.score:g})"
+    return f"{way.label} ({first.model} {first.score:g})"
 
 
 def _verdict(data: Data) -> str:

@@ -14,8 +14,11 @@ from planner.errors import InputError
 if TYPE_CHECKING:
     from planner.estimate import Estimate, Figure
     from planner.quality.frontier import Frontier
+    from planner.quality.lifetime import Life
     from planner.quality.observed import Group
+    from planner.quality.task import Comparison
     from planner.schedule.step import Schedule
+    from planner.search.networks import Networks
     from planner.timing.profile import Profile, Row
     from planner.timing.profile_comparison import ProfileComparison
 
@@ -53,6 +56,21 @@ def size_against_perplexity(chart: Any, source: Quality) -> Any:
     is_fresh = source.frontier.unique_tokens is None  # the family's data were not repeated
     family = family_under(source.frontier.law) if source.with_family and is_fresh else ()
     return chart.Data.of_frontier(source.frontier, family, source.observed, with_lines=source.with_lines)
+
+
+def lifetime_cost(chart: Any, found: Life) -> Any:
+    """Training and serving in dollars against the size."""
+    return chart.Data.of_life(found)
+
+
+def break_even(chart: Any, found: Comparison) -> Any:
+    """General or specific: dollars against calls."""
+    return chart.Data.of_comparison(found)
+
+
+def network_compare(chart: Any, found: Networks) -> Any:
+    """The plan over other networks."""
+    return chart.Data.of_networks(found)
 
 
 def pareto(chart: Any, source: Any) -> Any:

@@ -32,6 +32,8 @@ class Data:
     training_usd: tuple[float, ...] = ()
     serving_usd: tuple[float, ...] = ()
     marked: tuple[Choice, ...] = ()
+    source: str = ""
+    """Of the law and of both prices."""
 
     @classmethod
     def of_life(cls, found: Life) -> Data:
@@ -44,7 +46,7 @@ class Data:
             found.estimate.plan.name, found.life.served_tokens,
             tuple(choice.parameters for choice in kept), tuple(choice.tokens for choice in kept),
             tuple(choice.training_usd for choice in kept), tuple(choice.serving_usd for choice in kept),
-            (found.best, found.plan, found.compute_optimal),
+            (found.best, found.plan, found.compute_optimal), found.sources,
         )  # fmt: skip
 
     @property
@@ -86,6 +88,35 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     place(axes, labels, [(data.parameters, [v / scale for v in values]) for _, values, _, _ in lines])
 
 
+def points(data: Data) -> list[tuple[float, float]]:
+    """The named sizes, then the curve of both costs together."""
+    scale = _scale(max(data.total_usd, default=1.0))[0]
+    named = [(choice.parameters, choice.total_usd / scale) for choice in data.marked]
+    return named + [(N, usd / scale) for N, usd in zip(data.parameters, data.total_usd, strict=True)]
+
+
+def leading(data: Data) -> int:
+    """The named sizes lie on the curve."""
+    return len(data.marked)
+
+
+def readout(data: Data, index: int) -> str:
+    """One size: its data, what training and serving cost, and from where the prices are."""
+    if index < len(data.marked):
+        one = data.marked[index]
+        name, N, D, costs = one.name, one.parameters, one.tokens, (one.training_usd, one.serving_usd)
+    else:
+        i = index - len(data.marked)
+        name, N, D = "The same loss", data.parameters[i], data.tokens[i]
+        costs = data.training_usd[i], data.serving_usd[i]
+    told = [
+        f"{name}: {show(N)} parameters, {show(D)} tokens ({D / N:.3g} each)",
+        f"training {show(costs[0], 'USD')} + serving {show(costs[1], 'USD')} = {show(sum(costs), 'USD')}, estimated",
+        data.source,
+    ]  # fmt: skip
+    return "\n".join(told).replace("\N{NO-BREAK SPACE}", " ")
+
+
 def describe(data: Data) -> str:
     """One sentence: the cheapest size over the life against the plan's."""
     if not data.parameters:
@@ -96,16 +127,18 @@ def describe(data: Data) -> str:
 def table(data: Data) -> Table:
     """Every point, then the marked ones."""
     columns = zip(data.parameters, data.tokens, data.training_usd, data.serving_usd, data.total_usd, strict=True)
-    rows: list[tuple[object, ...]] = [("", *row) for row in columns]
-    rows += [(c.name, c.parameters, c.tokens, c.training_usd, c.serving_usd, c.total_usd) for c in data.marked]
-    return ("name", "parameters", "tokens", "training_usd", "serving_usd", "total_usd"), rows
+    rows: list[tuple[object, ...]] = [("", *row, data.source) for row in columns]
+    rows += [
+        (c.name, c.parameters, c.tokens, c.training_usd, c.serving_usd, c.total_usd, data.source) for c in data.marked
+    ]
+    return ("name", "parameters", "tokens", "training_usd", "serving_usd", "total_usd", "source"), rows
 
 
 def _verdict(data: Data) -> str:
     best, plan = data.marked[0], data.marked[1]
     saved = 1 - best.total_usd / plan.total_usd
     size = f"{show(best.parameters)} parameters on {show(best.tokens)} tokens"
-    return f"With {show(data.served_tokens)} tokens served, {size} would cost {saved:.1%} less than {plan.name}"
+    return f"{size} would cost {saved:.1%} less than {plan.name} with {show(data.served_tokens)} tokens served"
 
 
 def _scale(most: float) -> tuple[float, str]:

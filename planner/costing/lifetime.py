@@ -11,8 +11,10 @@ from typing import cast
 import numpy as np
 
 from planner.formula import Number, formula
+from planner.plan.lifetime import DAYS_A_YEAR
 
 SARDANA = "Sardana 2023 (arXiv 2401.00448)"
+DAY_S = 86400.0
 _HALVINGS = 120
 _SMALLEST = 1e-9
 """Where the search begins: this share of the law's reducible loss is left to the size, and the rest to the data."""
@@ -36,6 +38,24 @@ def serving_flops(parameters: Number, served_tokens: Number) -> Number:
 def serving_usd(usd_per_token: Number, served_tokens: Number) -> Number:
     """Dollars of a life of serving."""
     return usd_per_token * served_tokens
+
+
+@formula("training + post-training + serving", unit="USD", source="definition of the life's cost")
+def life_usd(training_usd: Number, post_training_usd: Number, serving_usd: Number) -> Number:
+    """Dollars of a model's life."""
+    return training_usd + post_training_usd + serving_usd
+
+
+@formula("tokens/(years·365.25)", unit="tokens", source="definition")
+def tokens_per_day(served_tokens: Number, years: Number) -> Number:
+    """Tokens served on a mean day of the life."""
+    return served_tokens / (years * DAYS_A_YEAR)
+
+
+@formula("tokens a day·GPU-seconds a token/86,400/load", unit="GPUs", source="a server is paid busy or idle")
+def serving_gpus(daily_tokens: Number, gpu_s_per_token: Number, load: Number) -> Number:
+    """GPUs that serve so many tokens a day at the mean load; whole copies and peaks of the day left out."""
+    return daily_tokens * gpu_s_per_token / DAY_S / load
 
 
 @formula(

@@ -10,6 +10,7 @@ from planner.plan.cluster import Accelerator
 from planner.plan.model import Model
 from planner.plan.section import Section, choice, quantity, read_by_name, words
 
+DAYS_A_YEAR = 365.25
 ServingPrecision = Literal["fp32", "bf16", "fp16", "fp8"]
 
 
@@ -47,6 +48,7 @@ class Lifetime(Section):
     served_tokens: float = quantity(
         "Tokens served", "Prompts and answers in the model's whole life", "tokens", default=1e12, ge=0
     )
+    years: float = quantity("Years", "Over which the tokens are served", "years", default=2.0, gt=0, le=100)
     prompt_tokens: int = quantity("Prompt", "Tokens of one request's prompt", "tokens", default=512, ge=1, le=10**8)
     answer_tokens: int = quantity("Answer", "Tokens of one request's answer", "tokens", default=256, ge=1, le=10**8)
     precision: ServingPrecision | None = choice(
@@ -84,6 +86,15 @@ class Lifetime(Section):
         default=0.9, gt=0, le=1, advanced=True,
     )  # fmt: skip
     task: Task = choice("Task", "One task: prompted, fine-tuned, or done by a small model", default=Task())
+
+    @property
+    def tokens_per_day(self) -> float:
+        """On a mean day of the life."""
+        return self.served_tokens / (self.years * DAYS_A_YEAR)
+
+    def tokens_served(self, daily: float) -> float:
+        """In the whole life, with so many on a mean day; to three digits, as one would write it."""
+        return float(f"{daily * self.years * DAYS_A_YEAR:.3g}")
 
     @field_validator("accelerator", mode="before")
     @classmethod

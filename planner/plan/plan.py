@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import field_validator
 
+from planner import library
 from planner.errors import UnknownNameError, shorten
 from planner.plan.cluster import Cluster
 from planner.plan.layout import Layout
@@ -68,19 +69,42 @@ class Plan(Section):
 
 
 def set_path(data: dict[str, Any], path: str, value: Any) -> None:
-    """Set a field of a plan's nested dict by its dotted path. Raises `InputError` naming a field that is not there."""
+    """Set a field of a plan's nested dict by its dotted path; an entry of a list by its number or its name
+    (`post_training.stages.red-teaming.expert_hours`). Raises `InputError` naming a field that is not there."""
     *parents, last = path.split(".")
+    inside: Any = data
     for depth, key in enumerate(parents):
-        if depth == 0 and data.get(key) is None and key in _OPTIONAL:
-            data[key] = _OPTIONAL[key]().model_dump()
-        if not isinstance(data.get(key), dict):
-            where = ".".join(parents[:depth]) or "a plan"
-            raise UnknownNameError(f"field of {shorten(where)}", key, data)
-        data = data[key]
-    if last not in data:
-        raise UnknownNameError(f"field of {shorten('.'.join(parents)) or 'a plan'}", last, data)
-    data[last] = value
+        where = ".".join(parents[:depth]) or "a plan"
+        if depth == 0 and key in OPTIONAL:
+            data[key] = _begun(key, data.get(key))
+        inside = _entry(inside, key, where)
+    if not isinstance(inside, dict) or last not in inside:
+        known = inside if isinstance(inside, dict) else ()
+        raise UnknownNameError(f"field of {shorten('.'.join(parents)) or 'a plan'}", last, known)
+    inside[last] = value
 
 
-_OPTIONAL: dict[str, type[Section]] = {"lifetime": Lifetime, "post_training": PostTraining}
+OPTIONAL: dict[str, type[Section]] = {"lifetime": Lifetime, "post_training": PostTraining}
 """Sections that a plan may lack: setting one of their fields begins them with their defaults."""
+
+
+def _begun(key: str, value: Any) -> Any:
+    """A section that a plan may lack: with its defaults where it does, in full where only its name is given."""
+    if value is None:
+        return OPTIONAL[key]().model_dump()
+    return OPTIONAL[key].model_validate(library.read(key, value)).model_dump() if isinstance(value, str) else value
+
+
+def _entry(inside: Any, key: str, where: str) -> Any:
+    """What stands under a key of a nested dict, or in a list under a number or the name of an entry."""
+    if isinstance(inside, list | tuple):
+        names = [library.slug(str(one.get("name", ""))) if isinstance(one, dict) else "" for one in inside]
+        if key.isdecimal() and int(key) < len(inside):
+            return inside[int(key)]
+        if library.slug(key) in names:
+            return inside[names.index(library.slug(key))]
+        raise UnknownNameError(f"entry of {shorten(where)}", key, [*names, *map(str, range(len(inside)))])
+    found = inside.get(key) if isinstance(inside, dict) else None
+    if not isinstance(found, dict | list | tuple):
+        raise UnknownNameError(f"field of {shorten(where)}", key, inside if isinstance(inside, dict) else ())
+    return found

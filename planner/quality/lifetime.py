@@ -7,7 +7,7 @@ quality fixed: another size reaches the plan's own loss with other data.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from planner import library
 from planner.costing import lifetime as life_costs
 from planner.costing import post_training, serving
 from planner.costing.post_training import Account, interval
+from planner.costing.rates import price_of
 from planner.costing.serving import Served, Server, Serving
 from planner.errors import InputError
 from planner.estimate import Estimate, Figure, Kind, estimate
@@ -28,12 +29,15 @@ from planner.quality import losses
 from planner.quality.frontier import Demand
 from planner.quality.laws import DEFAULT, Chinchilla, Law
 from planner.quality.laws import law as read_law
+from planner.units import show
 
 SERVING_SPREAD = 0.30
 """80 % of the published throughputs of dense models lie within this share of the prediction (a test holds it)."""
 CURVE_POINTS = 81
 SAMPLES = 1000
 _MOST_DOUBLINGS = 4
+_WORTH_SAVING = 0.01
+"""A size that saves a smaller share is as good as the plan's own."""
 _MOST_TOKENS_A_PARAMETER = 100.0
 
 
@@ -105,6 +109,29 @@ class Life:
         """Training, post-training and serving."""
         return self.plan.total_usd + self.post_training_usd
 
+    @property
+    def sources(self) -> str:
+        """Where the law and the two prices are from."""
+        trained = price_of(self.estimate.plan)[1]
+        prices = f"Training: {trained}. Serving: {self.hosted.price_source}"
+        return f"Law: {self.law.title}, {self.law.source}. {prices}. Both costs grow with the size (Sardana 2023)."
+
+    @property
+    def verdict(self) -> str:
+        """What the life costs, what safety takes of it, and whether another size would have been cheaper."""
+        parts = [("training", self.plan.training_usd), ("post-training", self.post_training_usd)]
+        parts.append(("serving", self.plan.serving_usd))
+        told = ", ".join(f"{name} {show(usd, 'USD')}" for name, usd in parts if usd)
+        words = f"{self.plan.name} costs {show(self.total_usd, 'USD')} over its life: {told}"
+        if self.account is not None and self.account.stages_usd:
+            share = float(self.account.safety_usd / self.account.stages_usd)
+            words += f"; safety takes {share:.0%} of the post-training"
+        saved = 1 - self.best.total_usd / self.plan.total_usd
+        size = f"{show(self.best.parameters)} parameters on {show(self.best.tokens)} tokens"
+        if not saved > _WORTH_SAVING:
+            return f"{words}; no other size would be clearly cheaper at the same loss"
+        return f"{words}; {size} would have the same loss for {saved:.0%} less training and serving"
+
     def to_json(self) -> dict[str, Any]:
         """The object that `lifetime --json` prints: plain SI numbers, NaN as None."""
         s, server = self.hosted.serving, self.hosted.server
@@ -135,9 +162,10 @@ def life_of(plan: Plan, law: Law | str = DEFAULT, result: Estimate | None = None
     law = read_law(law) if isinstance(law, str) else law
     result = result or estimate(plan)
     life = plan.lifetime or Lifetime()
+    chosen = host(plan.model, life, plan.cluster.accelerator)  # of several trials only the one taken is recorded
     with recording():
-        hosted = host(plan.model, life, plan.cluster.accelerator)
-        return _composed(result, life, hosted, law)
+        settled = life.model_copy(update={"gpus": round(float(chosen.server.gpus))})
+        return _composed(result, life, host(plan.model, settled, plan.cluster.accelerator), law)
 
 
 def demand(result: Estimate) -> Demand:
@@ -241,11 +269,16 @@ def _composed(result: Estimate, life: Lifetime, hosted: Hosted, law: Law) -> Lif
     best = life_costs.best(loss, life.served_tokens, *form, ratio)
     cheapest = life_costs.best(loss, 0.0, *form)
     account, drawn = _accounts(result, hosted)
-    figures = _figures(result, hosted, trained, served, per_token, best, account, drawn)
+    figures = _figures(result, life, hosted, trained, served, per_token, best, account, drawn)
+    sizes, data = _same_loss(loss, form, float(best.parameters), float(cheapest.parameters), N)
+    spent = life_costs.scaled_training_usd(float(trained), sizes, data, N, D)
+    asked = life_costs.serving_usd(
+        life_costs.scaled_usd_per_token(float(per_token), sizes, N), life.served_tokens
+    )  # fmt: skip
+    columns = (sizes, data, spent, asked, losses.lifetime_flops(sizes, data, life.served_tokens))
     curve = tuple(
-        choice("", size, tokens)
-        for size, tokens in _same_loss(loss, form, float(best.parameters), float(cheapest.parameters), N)
-    )
+        Choice("", *row) for row in zip(*(cast(Array, column).tolist() for column in columns), strict=True)
+    )  # fmt: skip
     return Life(
         result, life, hosted, law, loss, ratio, choice(plan.name, N, D),
         choice("lifetime-optimal", best.parameters, best.tokens),
@@ -261,13 +294,13 @@ def _finite(ratio: Number) -> float:
     return value if math.isfinite(value) and value > 0 else 1.0
 
 
-def _same_loss(loss: float, form: Chinchilla, *sizes: float) -> list[tuple[float, float]]:
-    """Sizes around the named ones with the data that bring each to the loss, where any do."""
+def _same_loss(loss: float, form: Chinchilla, *sizes: float) -> tuple[Array, Array]:
+    """Sizes around the named ones and the data that bring each to the loss, where any do."""
     low, high = min(sizes) / 3, max(sizes) * 3
     grid = np.union1d(np.geomspace(low, high, CURVE_POINTS), sizes)
     tokens = cast(Array, losses.tokens_for_loss(loss, grid, *form))
     kept = np.isfinite(tokens) & (tokens > 0)
-    return list(zip(grid[kept].tolist(), tokens[kept].tolist(), strict=True))
+    return grid[kept], tokens[kept]
 
 
 def _bands(law: Law, N: float, D: float, served: float, ratio: float) -> dict[str, tuple[float, float]]:
@@ -295,17 +328,24 @@ def _accounts(result: Estimate, hosted: Hosted) -> tuple[Account | None, Account
 
 
 def _figures(
-    result: Estimate, hosted: Hosted, trained: Number, served: Number, per_token: Number, best: life_costs.Best,
-    account: Account | None, drawn: Account | None,
+    result: Estimate, life: Lifetime, hosted: Hosted, trained: Number, served: Number, per_token: Number,
+    best: life_costs.Best, account: Account | None, drawn: Account | None,
 ) -> dict[str, Figure]:  # fmt: skip
     s, training = hosted.serving, result.figures["money.total"]
     slow, quick = 1 + SERVING_SPREAD, 1 / (1 + SERVING_SPREAD)
     asked = life_costs.serving_usd(per_token, served)
     spent = (_ratio(training.low, training), _ratio(training.high, training))
     timed, exact = (quick, slow), (1.0, 1.0)
+    years = given("years", life.years, unit="years", source="plan")
+    daily = life_costs.tokens_per_day(served, years)
+    gpu_s = life.prompt_tokens * s.gpu_s_per_input_token + life.answer_tokens * s.gpu_s_per_output_token
+    load = given("load", life.load, unit="fraction", source="plan")
+    fleet = life_costs.serving_gpus(daily, gpu_s / hosted.request_tokens, load)
     rows: list[tuple[str, str, Number, str, tuple[float, float]]] = [
         ("lifetime.training", "Training", trained, "USD", spent),
         ("lifetime.serving", "Serving", asked, "USD", timed),
+        ("serving.tokens_per_day", "Tokens served a day", daily, "tokens", exact),
+        ("serving.fleet", "GPUs that serve, on average", fleet, "GPUs", timed),
         ("serving.gpus", "GPUs a copy", hosted.server.gpus, "GPUs", exact),
         ("serving.batch", "Answers at once", s.batch, "sequences", exact),
         ("serving.prefill", "Reading the prompts of a batch", s.prefill_s, "s", timed),
@@ -324,7 +364,21 @@ def _figures(
         value = getattr(account, name)
         ends = low / float(value), high / float(value)
         found[f"post_training.{name}"] = _figure(f"post_training.{name}", label, value, unit, ends, "assumed")
-    return found
+    return found | _whole_life(found, trained, asked, account)
+
+
+def _whole_life(found: dict[str, Figure], trained: Number, asked: Number, account: Account | None) -> dict[str, Figure]:
+    """Post-training beside training and serving, and all three together; the ends of the band are added up."""
+    after = account.stages_usd if account else 0.0
+    parts = [found["lifetime.training"], found["lifetime.serving"]]
+    made: dict[str, Figure] = {}
+    if "post_training.stages_usd" in found:
+        stages = found["post_training.stages_usd"]
+        made["lifetime.post_training"] = replace(stages, key="lifetime.post_training")
+        parts.append(stages)
+    total = life_costs.life_usd(trained, after, asked)
+    low, high = (sum(getattr(one, end) or one.value for one in parts) / float(total) for end in ("low", "high"))
+    return made | {"lifetime.total": _figure("lifetime.total", "Over the life", total, "USD", (low, high))}
 
 
 _ACCOUNT = (

@@ -54,6 +54,8 @@ class Way:
     """Tokens a call pays to read."""
     scores: tuple[Score, ...]
     """What was published for such a model done this way; empty where nothing is known."""
+    source: str = ""
+    """Where the price of serving is from."""
 
     def cost(self, calls: Number) -> Number:
         """Dollars after so many calls, a number or an array."""
@@ -120,25 +122,26 @@ def _prompted(plan: Plan, life: Lifetime) -> Way:
     task = life.task
     shown = task.examples * task.example_tokens
     paid = task.question_tokens + shown * (1 - task.cached_share)
-    per_call, size = _call(plan.model, life, plan, task.question_tokens + shown, paid)
+    per_call, size, source = _call(plan.model, life, plan, task.question_tokens + shown, paid)
     label = f"{plan.model.name}, {task.examples} examples in the prompt" if shown else f"{plan.model.name}, prompted"
     fixed = task.examples * task.usd_per_label
-    return Way("prompted", label, size, fixed, per_call, paid, _published(task, "prompted", size))
+    return Way("prompted", label, size, fixed, per_call, paid, _published(task, "prompted", size), source)
 
 
 def _tuned(plan: Plan, life: Lifetime, result: Estimate) -> Way:
     task, outcome = life.task, result.outcome
-    per_call, size = _call(plan.model, life, plan, task.question_tokens, task.question_tokens)
+    per_call, size, source = _call(plan.model, life, plan, task.question_tokens, task.question_tokens)
     price = outcome.accelerators_usd / outcome.gpu_hours
     fixed = _tuning(task, size, float(outcome.flops_per_s_per_gpu), float(price))
     label = f"{plan.model.name}, fine-tuned"
-    return Way("fine-tuned", label, size, fixed, per_call, task.question_tokens, _published(task, "fine-tuned", size))
+    scored = _published(task, "fine-tuned", size)
+    return Way("fine-tuned", label, size, fixed, per_call, task.question_tokens, scored, source)
 
 
 def _small(plan: Plan, life: Lifetime, model: Model) -> Way:
     task = life.task
     accelerator = life.accelerator or plan.cluster.accelerator
-    per_call, size = _call(model, life, plan, task.question_tokens, task.question_tokens)
+    per_call, size, source = _call(model, life, plan, task.question_tokens, task.question_tokens)
     rate = (
         accelerator.peak("bf16") or accelerator.peak("fp16") or accelerator.peak("fp32") or math.nan
     ) * SMALL_TRAINING_SHARE
@@ -151,19 +154,20 @@ def _small(plan: Plan, life: Lifetime, model: Model) -> Way:
         per_call,
         task.question_tokens,
         _published(task, "small", size),
+        source,
     )
 
 
-def _call(model: Model, life: Lifetime, plan: Plan, prompt: float, paid: float) -> tuple[Number, float]:
-    """(price of a call that pays to read `paid` of its `prompt` tokens, active parameters). An encoder writes nothing:
-    its answer is the pass over the question."""
+def _call(model: Model, life: Lifetime, plan: Plan, prompt: float, paid: float) -> tuple[Number, float, str]:
+    """(price of a call that pays to read `paid` of its `prompt` tokens, active parameters, where the price of a GPU is
+    from). An encoder writes nothing: its answer is the pass over the question."""
     writes = model.architecture != "encoder"
     answer = float(life.task.answer_tokens) if writes else 0.0
     alone = life if model is plan.model else _free(life)
     hosted = host(model, alone, plan.cluster.accelerator, float(prompt), max(answer, 1.0))
     s = hosted.serving
     price = serving.usd_per_request(paid, answer, s.input_usd_per_million, s.output_usd_per_million)
-    return price, float(hosted.model.active)
+    return price, float(hosted.model.active), hosted.price_source
 
 
 def _free(life: Lifetime) -> Lifetime:

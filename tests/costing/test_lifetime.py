@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from planner.costing import lifetime
+from planner.plan import file
 from planner.quality import losses
 from planner.quality.laws import law
+from planner.quality.lifetime import life_of
 
 FORM = law("besiroglu-2024").chinchilla
 
@@ -72,3 +74,12 @@ def test_break_even(first: tuple[float, float], second: tuple[float, float], cal
     assert lifetime.break_even_calls(*first, *second) == pytest.approx(calls)
     if 0 < calls < np.inf:
         assert lifetime.cost_of_calls(*first, calls) == pytest.approx(lifetime.cost_of_calls(*second, calls))
+
+
+def test_servers_on_average_cost_what_serving_costs() -> None:
+    """GPUs around the clock for the whole life, at their price, are the dollars of serving."""
+    found = life_of(file.load("llama-2-70b"))
+    years, price = found.life.years, found.hosted.usd_per_gpu_hour
+    fleet = found.figures["serving.fleet"].value
+    assert fleet * years * 365.25 * 24 * price == pytest.approx(found.plan.serving_usd, rel=1e-9)
+    assert found.figures["serving.tokens_per_day"].value == pytest.approx(1e12 / (2 * 365.25))
