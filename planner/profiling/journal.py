@@ -16,6 +16,7 @@ from typing import IO, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from planner import library
 from planner.errors import InputError
 from planner.plan.file import write_atomically
 from planner.profiling.pooling import folded
@@ -28,6 +29,7 @@ except ImportError:  # Windows
     fcntl = None
 
 
+SUFFIX = ".partial.jsonl"
 RowType = TypeVar("RowType", bound=BaseModel)
 
 
@@ -39,7 +41,7 @@ def identity(head: dict[str, Any]) -> str:
 
 def partial_path(out: Path) -> Path:
     """Where the rows are kept until the profile `out` is whole."""
-    return out.with_name(f"{out.name}.partial.jsonl")
+    return out.with_name(f"{out.name}{SUFFIX}")
 
 
 class Journal(Generic[RowType]):
@@ -96,22 +98,34 @@ class Journal(Generic[RowType]):
 
 
 def recover(path: Path) -> Profile:
-    """The profile, marked incomplete, in a killed run's partial file. Raises `InputError` when it holds none."""
+    """The profile, marked incomplete, in a killed run's partial file, with the rows of the one that it was refining.
+
+    Raises `InputError` when it holds none.
+    """
     try:
         head, visits = _read(path, Row)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     if head is None:
         raise InputError(f"{path}: not a partial profile")
-    profile, rows = from_data(head, str(path)), folded(visits)
-    return profile.model_copy(
-        update={
-            "rows": rows,
-            "summary": summarize(rows),
-            "complete": False,
-            "incomplete_because": "interrupted",
-        }
-    )
+    before = like(path.with_name(path.name.removesuffix(SUFFIX)), head)
+    rows = folded([*(before.rows if before else ()), *visits])
+    changes = {"rows": rows, "summary": summarize(rows), "complete": False, "incomplete_because": "interrupted"}
+    return (before or from_data(head, str(path))).model_copy(update=changes)
+
+
+def like(out: Path, head: dict[str, Any]) -> Profile | None:
+    """The profile in a file, if its rows may stand beside those of a run with this head."""
+    data = content(out)
+    return from_data(data, str(out)) if identity(data) == identity(head) else None
+
+
+def content(path: Path) -> dict[str, Any]:
+    """A profile file's content; nothing where there is no such file, or it holds something else."""
+    try:
+        return library.read_json(path)
+    except InputError:
+        return {}
 
 
 def _read(path: Path, kind: type[RowType]) -> tuple[dict[str, Any] | None, list[RowType]]:

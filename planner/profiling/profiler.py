@@ -19,7 +19,7 @@ from typing import Any, Literal
 from planner import units
 from planner.errors import CancelledError, InputError, MissingError, TrainplanError, shorten
 from planner.plan.model import Model
-from planner.profiling import decoder, devices, events, operations, points, store, timer
+from planner.profiling import decoder, devices, events, journal, operations, points, store, timer
 from planner.profiling.demand import Demand
 from planner.profiling.design import Design
 from planner.profiling.journal import Journal, partial_path
@@ -219,8 +219,8 @@ class _Run:
     def _choose(self) -> list[Point]:
         """The essential points still to be measured that fit memory and the time left, in the order of measuring.
 
-        Of each group at least one is measured, made smaller until it fits; of the others those that fit as they are.
-        Once the time is up nothing more, as long as there is a layer.
+        Of each group one is measured, made smaller until it fits, if there is time for it at all; of the others those
+        that fit as they are. A layer is measured whatever it takes; nothing more once the time is up.
         """
         chosen: list[Point] = []
         if not self._left_s() and self._has_layer():
@@ -232,7 +232,8 @@ class _Run:
             if found is None or found in self.tried or found in chosen or not self.demand.fits(found):
                 continue
             seconds = self._seconds(found)
-            if seconds <= room_s or is_first:
+            most_s = room_s if not is_first else math.inf if found.group == "layer" else self._left_s()
+            if seconds <= most_s:
                 chosen.append(found)
                 room_s -= seconds
         return points.in_order(chosen)
@@ -368,7 +369,7 @@ class _Run:
         """Rows of the profile that is there already, if it is of this device, software, model and dtype."""
         if not self.out.exists():
             return
-        before = store.like(self.out, self._head())
+        before = journal.like(self.out, self._head())
         if before is None:
             self.aside = self.out.with_name(f"{self.out.name}.old")
             yield from self._note(

@@ -13,7 +13,6 @@ from typing import Any
 from planner import library
 from planner.errors import InputError
 from planner.profiling import journal
-from planner.timing.profile import Profile, from_data
 
 
 def place(model: str, device: str, suite: str, head: dict[str, Any]) -> Path:
@@ -21,21 +20,15 @@ def place(model: str, device: str, suite: str, head: dict[str, Any]) -> Path:
     folder = library.user_folder() / "measured"
     stem = f"{library.slug(model)[:60]}-{library.slug(device)[:60]}"
     for path in sorted(folder.glob(f"{stem}-*"), reverse=True):
-        if path.name.endswith(".json.partial.jsonl") and not journal.is_in_use(path):
-            found, out = journal.head_of(path), path.with_name(path.name.removesuffix(".partial.jsonl"))
+        if path.name.endswith(journal.SUFFIX) and not journal.is_in_use(path):
+            found, out = journal.head_of(path), path.with_name(path.name.removesuffix(journal.SUFFIX))
         elif path.suffix == ".json" and suite == "full":
-            found, out = _content(path), path
+            found, out = journal.content(path), path
         else:
             continue
         if found.get("suite") == suite and journal.identity(found) == journal.identity(head):
             return out
     return folder / f"{stem}-{datetime.now().strftime('%Y%m%d-%H%M%S')}.json"
-
-
-def like(out: Path, head: dict[str, Any]) -> Profile | None:
-    """The profile in a file, if its rows may stand beside those of a run with this head."""
-    data = _content(out)
-    return from_data(data, str(out)) if journal.identity(data) == journal.identity(head) else None
 
 
 def require_writable(out: Path) -> None:
@@ -48,11 +41,3 @@ def require_writable(out: Path) -> None:
                 pass
         except OSError as error:
             raise InputError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """The file's content; nothing where it is no JSON object."""
-    try:
-        return library.read_json(path)
-    except InputError:
-        return {}

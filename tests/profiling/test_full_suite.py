@@ -185,6 +185,17 @@ def test_the_same_run_again_refines_the_rows_that_are_there(
     assert all(row.n > before[row.shape].n and len(row.samples_s) == row.n for row in refined)
 
 
+def test_a_killed_refinement_keeps_what_it_refined(
+    whole: tuple[list[events.Event], Profile], tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiles.save(whole[1], tmp_path / "tiny.json")
+    monkeypatch.setattr(profiler.Design, "learn", LEARN)
+    killed(tiny, tmp_path / "tiny.json", 4)
+    found = journal.recover(journal.partial_path(tmp_path / "tiny.json"))
+    assert [row.shape for row in found.rows] == [row.shape for row in whole[1].rows]
+    assert sum(row.visits - 1 for row in found.rows) > 0 and not found.complete
+
+
 def after(count: int) -> Callable[[], bool]:
     asked = itertools.count()
     return lambda: next(asked) >= count
