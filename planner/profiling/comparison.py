@@ -13,9 +13,6 @@ from planner.estimate import Estimate
 from planner.plan.plan import Plan
 from planner.profiling.verification_events import Predicted
 
-COMMUNICATION = ("tensor", "context", "experts", "sharding", "pipeline", "bubble", "gradients")
-"""Parts of an estimated step that several ranks spend inside forward and backward."""
-
 BUSY_LOAD = 0.1
 """Share of a processor's cores in other programs' hands above which measured times are told to be disturbed."""
 
@@ -100,12 +97,14 @@ def predicted(found: Estimate) -> Predicted:
 
 
 def _parts(found: Estimate) -> dict[str, float]:
-    """The estimate's parts as they can be told apart in a real step."""
+    """The estimate's parts as a real step tells them apart: with several ranks compute and messages are one."""
     step = found.outcome.step
-    several = sum(float(getattr(step, name)) for name in COMMUNICATION)
+    if found.plan.cluster.gpus > 1:
+        rest = float(step.optimizer)
+        return {"layers": float(step.total) - rest, "optimizer": rest}
     backward = float(step.backward + step.recompute + step.offload)
     return {
-        "forward": float(step.forward), "backward": backward + several, "head": float(step.head),
+        "forward": float(step.forward), "backward": backward, "head": float(step.head),
         "optimizer": float(step.optimizer), "host": float(step.host + step.stragglers),
     }  # fmt: skip
 

@@ -58,7 +58,7 @@ def place(environment: Mapping[str, str] = os.environ) -> Place | None:
     else:
         return None
     if found.ranks < 2:
-        raise InputError("collectives need two ranks or more: start more processes (--nproc-per-node 2)")
+        raise InputError("one rank alone has nobody to meet: start more processes (--nproc-per-node 2)")
     return found
 
 

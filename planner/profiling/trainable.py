@@ -172,8 +172,7 @@ def _layout_changes(plan: Plan, here: Here) -> Iterator[tuple[str, Any]]:
         yield "layout.zero_stage", 0
     elif layout.zero_stage == 1:
         yield "layout.zero_stage", 2
-    if not fits or layout.tp == 1:
-        yield "layout.sequence_parallel", False
+    yield "layout.sequence_parallel", fits and layout.tp > 1
     for offload in ("optimizer_offload", "activation_offload"):
         yield f"layout.{offload}", False
 

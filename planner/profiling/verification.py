@@ -12,6 +12,7 @@ import math
 import platform
 import statistics
 from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING
 
 from planner import units
 from planner.errors import MissingError, TrainplanError
@@ -22,10 +23,14 @@ from planner.profiling.allocator import Recorder
 from planner.profiling.comparison import Measured
 from planner.profiling.energy import Meter
 from planner.profiling.profiler import MEMORY_SHARE, never
+from planner.profiling.team import ALONE, Team
 from planner.profiling.trainable import Here
 from planner.profiling.training import Spans, Training
 from planner.profiling.verification_events import Compared, Started, Stepped
 from planner.timing.profile import load
+
+if TYPE_CHECKING:
+    from planner.profiling.parallel import ParallelTraining
 
 WARM_UP = {"cpu": 2, "cuda": 5}
 """Steps before those that are timed: the first makes the optimizer's states, a GPU's clocks settle in the others."""
@@ -41,14 +46,16 @@ def verify(
     budget_s: float | None = None,
     memory_limit_bytes: float | None = None,
     cancel: Callable[[], bool] = never,
+    team: Team = ALONE,
 ) -> Iterator[events.Event]:
     """Predict a plan's step on this machine, then train it; the last event is `Compared` or `Failed`.
 
     steps: how many are timed. whole_step: all micro-batches of the plan's step, however many. budget_s: time for
-    measuring the layer first, where no profile holds it. memory_limit_bytes: at most this much is taken.
+    measuring the layer first, where no profile holds it. memory_limit_bytes: at most this much is taken. team: the
+    ranks that train together, of which only the first one's events tell anything.
     """
     try:
-        yield from _Run(plan, here, steps, whole_step, budget_s, memory_limit_bytes, cancel).work()
+        yield from _Run(plan, here, steps, whole_step, budget_s, memory_limit_bytes, cancel, team).work()
     except TrainplanError as error:
         yield events.Failed(str(error), error.exit_code)
 
@@ -58,12 +65,13 @@ class _Run:
 
     def __init__(
         self, plan: Plan, here: Here, steps: int | None, whole_step: bool, budget_s: float | None,
-        memory_limit_bytes: float | None, cancel: Callable[[], bool],
+        memory_limit_bytes: float | None, cancel: Callable[[], bool], team: Team,
     ) -> None:  # fmt: skip
-        self.device, self.cancel = here.device, cancel
+        self.device, self.cancel, self.team = here.device, cancel, team
         self.kind = kind = here.device.kind
         self.steps, self.budget_s = steps or STEPS[kind], budget_s
-        self.limit_bytes = min(memory_limit_bytes or math.inf, MEMORY_SHARE[kind] * devices.free_bytes(kind))
+        free = devices.free_bytes(kind) / (team.per_node if kind == "cpu" else 1)
+        self.limit_bytes = min(memory_limit_bytes or math.inf, MEMORY_SHARE[kind] * free)
         self.notes: list[str] = []
         found = trainable.adapted(plan, here, whole_step=whole_step)
         self.plan, self._told = found.plan, found.notes
@@ -71,7 +79,10 @@ class _Run:
 
     def work(self) -> Iterator[events.Event]:
         """All of it, in order."""
-        yield from self._note(*self._told)
+        if not self.team.leads:
+            yield from self._follow()
+            return
+        yield from self._note(*self._told, *self._said_of_ranks())
         yield from self._fit_memory()
         yield self._started()
         while True:
@@ -79,6 +90,7 @@ class _Run:
             found = estimate(self.plan.model_copy(update={"profile": profile}))
             there = comparison.predicted(found)
             yield there
+            self.team.share(self.plan)
             here = yield from self._trained()
             if here is not None:
                 break
@@ -88,6 +100,20 @@ class _Run:
             "device": self.device.model_dump(mode="json"), "host": platform.node(), "torch": devices.torch_version()
         }  # fmt: skip
         yield Compared(comparison.result(self.plan, self.notes, machine, there, here))
+
+    def _follow(self) -> Iterator[events.Event]:
+        """Another rank's part: what the first one has predicted is trained."""
+        self.plan = self.team.share(None)
+        yield from self._trained()
+
+    def _said_of_ranks(self) -> Iterator[str]:
+        """What several ranks of a processor have to share."""
+        if self.team.ranks > 1 and self.kind == "cpu":
+            yield (
+                f"{self.team.per_node} ranks of {self.device.threads} threads each share this processor's "
+                f"{self.device.multiprocessors} cores, its memory and the messages between them: the layer is measured "
+                "by one rank alone, so the real step is slower by what they take from one another"
+            )
 
     def _fit_memory(self) -> Iterator[events.Event]:
         """Cut the plan until its prediction fits the memory that is free."""
@@ -132,6 +158,8 @@ class _Run:
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
+            if self.team.ranks > 1:
+                raise MissingError(f"rank {self.team.rank} ran out of memory; lower --memory-limit") from None
         gc.collect()
         devices.release(self.kind)
         return None
@@ -140,14 +168,15 @@ class _Run:
         spans, meter, sensor = Spans(timer.clock_for(self.kind)), Meter(self.kind), devices.Sensor(self.kind)
         losses: list[float] = []
         with Recorder(self.kind) as record:
-            training = Training(self.plan, self.kind, cancel=self.cancel)
+            training = self._training()
             yield from self._steps(training, spans, WARM_UP[self.kind], losses, warm_up=True)
         sensor.start()
         meter.start()
         found = yield from self._steps(training, spans, self.steps, losses, warm_up=False)
-        energy, load_of_others = meter.joules(), sensor.read().other_load
+        energy = self._energy(meter)
+        load_of_others = sensor.read().other_load if self.team.ranks == 1 else None  # the others are ranks
         kernels = breakdown.kernel_seconds(self.kind, lambda: training.step(spans))
-        peak = record.peak
+        peak = max(self.team.all(record.peak), key=lambda one: one.allocated_bytes)
         return Measured(
             step_times_s=tuple(sum(parts.values()) for parts in found), parts_s=_medians(found), kernels_s=kernels,
             tokens_per_step=self.plan.recipe.batch_tokens, parameters=training.parameters,
@@ -157,8 +186,22 @@ class _Run:
             losses=tuple(losses), other_load=load_of_others,
         )  # fmt: skip
 
+    def _training(self) -> Training | ParallelTraining:
+        if self.team.ranks == 1:
+            return Training(self.plan, self.kind, cancel=self.cancel)
+        from planner.profiling.parallel import ParallelTraining
+
+        return ParallelTraining(self.plan, self.kind, cancel=self.cancel)
+
+    def _energy(self, meter: Meter) -> float | None:
+        """Of all GPUs, or of each node's processors once."""
+        told = self.team.all(meter.joules())
+        if self.kind == "cpu":
+            told = told[:: self.team.per_node]
+        return None if None in told else sum(told)
+
     def _steps(
-        self, training: Training, spans: Spans, count: int, losses: list[float], *, warm_up: bool
+        self, training: Training | ParallelTraining, spans: Spans, count: int, losses: list[float], *, warm_up: bool
     ) -> Generator[events.Event, None, list[dict[str, float]]]:
         """So many steps, the device read only once in a bunch so that it is never left waiting; their parts."""
         found: list[dict[str, float]] = []

@@ -108,24 +108,31 @@ def _happenings(
     require_torch()
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch.profiler's own words say nothing to the user
     from planner.profiling import devices, keeping, trainable
+    from planner.profiling import team as teams
+    from planner.profiling.events import Failed
     from planner.profiling.verification import verify
     from planner.profiling.verification_events import Compared
 
     kind = devices.resolve(options.device)
+    team = teams.join(kind)
     device = devices.describe(kind)
-    here = trainable.Here(device, devices.choose_dtype(kind, devices.rates(device)))
+    dtype = devices.choose_dtype(kind, devices.rates(device)) if team.leads else ""
+    here = trainable.Here(device, team.share(dtype), team.ranks, team.per_node)
     plan = trainable.wanted(named, options.model or DEFAULT_MODEL, here, settings, options.micro_batches)
     keeping.require_possible(plan, calibrate=options.calibrate, out=options.out)
     given = options.micro_batches is not None or "recipe.global_batch" in dict(settings)
     happenings = verify(
         plan, here, steps=options.steps, whole_step=named is None or given, budget_s=budget_s,
-        memory_limit_bytes=limit_bytes, cancel=is_stopped,
+        memory_limit_bytes=limit_bytes, cancel=is_stopped, team=team,
     )  # fmt: skip
     for event in happenings:
+        if not team.leads and not isinstance(event, Failed):
+            continue
         if isinstance(event, Compared):
             kept = keeping.keep(event.result, run=options.keep, calibrate=options.calibrate, out=options.out)
             event = replace(event, result={**event.result, **kept})
         yield event
+    teams.leave(team)
 
 
 def _shape(options: argparse.Namespace) -> list[tuple[str, Any]]:
@@ -203,7 +210,7 @@ def _words(event: Event) -> str:
 
 def table(result: dict[str, Any]) -> str:
     """The comparison for a person to read."""
-    head = f"{'':<18}{'predicted':>14}{'80 % band':>28}{'measured':>14}{'error':>9}  inside"
+    head = f"{'':<18}{'predicted':>16}{'80 % band':>34}{'measured':>16}{'error':>9}  inside"
     lines = [_title(result), "", head, *(_line(row) for row in result["rows"])]
     kernels = result["measured"]["kernels_s"]
     if total := sum(kernels.values()):
@@ -233,7 +240,7 @@ def _line(row: dict[str, Any]) -> str:
     inside = {True: "yes", False: "no", None: ""}[row["inside_band"]]
     measured = _shown(row["measured"], row["unit"]) if row["measured"] is not None else "unknown"
     reason = f"{inside or row['note']}" if row["measured"] is None else inside
-    return f"{row['what']:<18}{_shown(row['predicted'], row['unit']):>14}{band:>28}{measured:>14}{error:>9}  {reason}"
+    return f"{row['what']:<18}{_shown(row['predicted'], row['unit']):>16}{band:>34}{measured:>16}{error:>9}  {reason}"
 
 
 def _shown(value: float | None, unit: str) -> str:
