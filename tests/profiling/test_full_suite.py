@@ -140,16 +140,16 @@ def test_running_out_of_memory_at_every_point_ends_in_a_note_not_a_crash(
     assert not (tmp_path / "out.json").exists()
 
 
-@pytest.mark.parametrize("turn", range(2))
+@pytest.mark.parametrize("turn", [0, 3])
 def test_running_out_of_memory_at_any_point_costs_that_point_alone(
     tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int
 ) -> None:
-    """Every other timed operation finds no memory, so that in one of the two cases each of them does."""
+    """Every fifth timed operation finds no memory: wherever it strikes, the suite goes on to its end."""
     calls = itertools.count()
     real = timer.measure
 
     def measure(*arguments: Any, **options: Any) -> timer.Samples:
-        if next(calls) % 2 == turn:
+        if next(calls) % 5 == turn:
             raise MemoryError
         return real(*arguments, **options)
 

@@ -47,7 +47,7 @@ def test_a_process_that_nobody_started_beside_others_has_no_place(environment: d
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [({"RANK": "first"}, "RANK"), ({"WORLD_SIZE": ""}, "WORLD_SIZE"), ({"WORLD_SIZE": "1", "RANK": "0"}, "two ranks")],
+    [({"RANK": "first"}, "RANK"), ({"WORLD_SIZE": ""}, "WORLD_SIZE"), ({"WORLD_SIZE": "1", "RANK": "0"}, "one rank")],
 )
 def test_a_torn_environment_is_named(changes: dict[str, str], named: str) -> None:
     with pytest.raises(InputError, match=named):
