@@ -6,7 +6,7 @@ python := .venv/bin/python
 installed := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock clean system-for-run system-for-tests
+.PHONY: help run test lint smoke format lock clean system-for-run system-for-tests
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,9 @@ lint: $(installed)  ## ruff, mypy --strict on planner, import-linter
 	@$(python) -m ruff format --check .
 	@$(python) -m mypy --strict planner
 	@.venv/bin/lint-imports
+
+smoke: $(installed)  ## the GPU campaign's dry run on the CPU, a minute or two
+	@$(python) benchmarks/gpu_campaign.py --out build/smoke --device cpu --smoke
 
 format: $(installed)  ## let ruff lay out the code and mend what it can
 	@$(python) -m ruff format .

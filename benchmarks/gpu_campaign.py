@@ -1,196 +1,247 @@
-"""One command for a machine with a GPU: profile, train for real beside the prediction, run the GPU's tests, report.
+"""Measures a GPU and proves the predictions on it, in one call of at most nine minutes.
 
-    python benchmarks/gpu_campaign.py --out campaign            nine minutes on one GPU, no Qt needed
-    python benchmarks/gpu_campaign.py --out try --smoke         everything once, as small as it goes, on any processor
+    python benchmarks/gpu_campaign.py --out FOLDER [--minutes 9]
+    python benchmarks/gpu_campaign.py --out FOLDER --device cpu --smoke    a dry run of every part, about two minutes
 
-Each part is the program's own command in a process of its own: one that fails, hangs or runs out of memory costs that
-part alone, and is told in the report. `--out` then holds `report.md`, `report.json`, what each command printed, and
-the profiles, which go to `profiles/measured/` when they are to be shipped.
+The parts are the program's own commands, each in a process of its own with its share of the time: the full suite on
+the layers of Llama-2 7B, 13B and 70B; verify on GPT-2 124M, a 1.3B GPT and layers of Llama-2 7B's width, eager and
+compiled, with and without recomputation; the tests marked `gpu`. A part that fails or runs out of time is told, and the
+next one begins. FOLDER then holds report.md, report.json and the profiles, each of at most 2 MB, to be kept in
+profiles/measured.
+
+Needs torch ≥ 2.11 with the packages of requirements.in, without Qt; pytest for the tests.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
+import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from planner.errors import TrainplanError
+from planner.plan.file import write_atomically
+from planner.timing import profile
+
 ROOT = Path(__file__).resolve().parent.parent
-MINUTES = 9.0
-LEAST_S = 5.0
-"""With less time than this left a part is not begun."""
-GRACE_S = 25.0
-"""What a command may take beyond the budget that it is given: starting, and writing."""
-LARGEST_PROFILE_BYTES = 2_000_000
+LARGEST_PROFILE = 2_000_000
+GRACE_S = 15.0
+"""A part that is asked to stop has so long to write what it has."""
+FEWEST_S = 10.0
+"""With less than this left no part begins."""
+GPT_1_3B = {
+    "name": "gpt-1.3b", "layers": 24, "hidden": 2048, "heads": 16, "kv_heads": 16, "head_dim": 128, "ffn": 8192,
+    "activation": "gelu", "vocabulary": 50257, "tied_embeddings": True, "norm": "layernorm", "norm_bias": True,
+    "positions": "learned", "max_sequence": 2048, "qkv_bias": True, "output_bias": True, "ffn_bias": True,
+    "source": "GPT-3 paper (arXiv 2005.14165), table 2.1: GPT-3 XL's width with 16 heads of 128",
+}  # fmt: skip
+TINY = {
+    "name": "tiny", "layers": 2, "hidden": 64, "heads": 4, "kv_heads": 2, "head_dim": 16, "ffn": 96, "vocabulary": 160,
+    "max_sequence": 512,
+}  # fmt: skip
 
 
 @dataclass
 class Part:
-    """A command of the program, and the share of the time that it may take."""
+    """One command: what it is, at most how long, what became of it."""
 
     name: str
-    kind: str  # profile, verify or tests
     arguments: list[str]
-    budget_s: float
-    status: str = "not begun: no time left"
+    seconds: float
+    result: Path | None = None  # what it writes
+    status: str = "left out: no time"
     took_s: float = 0.0
-    result: dict[str, Any] = field(default_factory=dict)
-
-
-def parts(device: str, out: Path, *, smoke: bool, seconds: float) -> Iterator[Part]:
-    """The campaign in order of worth: what is cut when time is short stands last."""
-    models = ("gpt2",) if smoke else ("llama-2-7b", "llama-2-70b", "llama-2-13b")
-    shares = {"llama-2-7b": 0.20, "llama-2-70b": 0.12, "llama-2-13b": 0.08, "gpt2": 0.15}
-    for model in models:
-        budget = max(LEAST_S, shares[model] * seconds)
-        suite = ["--suite", "quick" if smoke else "full", "--device", device, "--budget", f"{budget:.0f}s"]
-        yield Part(f"profile-{model}", "profile",
-                   ["profile", "--model", model, *suite, "--out", str(out / f"{model}.json")], budget)  # fmt: skip
-    runs = list(_runs(smoke=smoke))
-    for name, model, settings in runs:
-        budget = max(LEAST_S, 0.45 * seconds / len(runs))
-        arguments = [
-            "verify",
-            "--model",
-            model,
-            "--device",
-            device,
-            *settings,
-            "--budget",
-            f"{budget / 2:.0f}s",
-            "--json",
-        ]
-        yield Part(f"verify-{name}", "verify", arguments, budget)
-    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", "tests/gpu"]
-    yield Part("gpu-tests", "tests", tests, max(LEAST_S, 0.10 * seconds))
-
-
-def _runs(*, smoke: bool) -> Iterator[tuple[str, str, list[str]]]:
-    """(name, model, options) of each real training: sizes, micro-batches, eager and compiled, with recomputation."""
-    if smoke:
-        yield "gpt2", "gpt2", ["--steps", "2", "--micro-batch", "1", "--sequence", "64", "--set", "model.layers=1"]
-        return
-    compiled, recompute = ["--set", "recipe.framework=compiled"], ["--set", "layout.recompute=full"]
-    for model, batches in (("gpt2", (4, 16)), ("gpt2-xl", (2, 8)), ("llama-2-7b", (1, 2))):
-        for batch in batches:
-            yield f"{model}-{batch}", model, ["--micro-batch", str(batch)]
-        yield f"{model}-{batches[0]}-compiled", model, ["--micro-batch", str(batches[0]), *compiled]
-        yield f"{model}-{batches[1]}-recompute", model, ["--micro-batch", str(batches[1]), *recompute]
-
-
-def run(part: Part, out: Path, left_s: float) -> None:
-    """Run a part, at most its budget and a grace, and never beyond what is left; its words go to files."""
-    if left_s < LEAST_S:
-        return
-    head = [] if part.kind == "tests" else [str(ROOT / "main.py")]
-    command = [sys.executable, *head, *part.arguments]
-    log, printed = out / f"{part.name}.log", out / f"{part.name}.out"
-    start = time.monotonic()
-    with log.open("w") as errors, printed.open("w") as lines:
-        try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                stdout=lines,
-                stderr=errors,
-                timeout=min(part.budget_s + GRACE_S, left_s),
-                check=False,
-            )
-            part.status = "done" if done.returncode == 0 else f"exit code {done.returncode}: {_last_line(log)}"
-        except subprocess.TimeoutExpired:
-            part.status = "ended: it took longer than its share"
-    part.took_s = time.monotonic() - start
-    part.result = _result(part, out, printed)
-
-
-def _result(part: Part, out: Path, printed: Path) -> dict[str, Any]:
-    """What a part found, as JSON: a verification's object, a profile's summary."""
-    if part.kind == "verify":
-        return _json(printed)
-    path = out / f"{part.name.removeprefix('profile-')}.json"
-    if part.kind == "profile" and path.is_file():
-        profile = _json(path)
-        kept = ("device", "software", "dtype", "complete", "elapsed_s", "summary")
-        return {**{key: profile.get(key) for key in kept}, "rows": len(profile.get("rows", ())),
-                "bytes": path.stat().st_size}  # fmt: skip
-    return {}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "it said nothing"
-
-
-def report(done: list[Part]) -> str:
-    """The report for a person: predicted against measured first, then profiles, then what went wrong."""
-    lines = ["# GPU campaign", "", "| run | step predicted | measured | error | memory predicted | measured | error |",
-             "|---|---|---|---|---|---|---|"]  # fmt: skip
-    errors: dict[str, list[float]] = {"step time": [], "memory allocated": []}
-    for part in done:
-        rows = {row["what"]: row for row in part.result.get("rows", ())} if part.kind == "verify" else {}
-        if rows:
-            for what, found in errors.items():
-                if rows[what]["error"] is not None:
-                    found.append(abs(rows[what]["error"]))
-            lines.append("| " + " | ".join([part.name, *_cells(rows["step time"], 1e3, "ms"),
-                                            *_cells(rows["memory allocated"], 2.0**-30, "GiB")]) + " |")  # fmt: skip
-    for what, found in errors.items():
-        if found:
-            lines.append(f"\nMedian error of the {what}: {statistics.median(found):.1%} over {len(found)} runs.")
-    lines += ["", "| profile | rows | elapsed | size | summary |", "|---|---|---|---|---|"]
-    for part in done:
-        if part.kind == "profile" and part.result:
-            size = part.result["bytes"]
-            large = " (too large to ship)" if size > LARGEST_PROFILE_BYTES else ""
-            summary = {key: value for key, value in (part.result["summary"] or {}).items() if key != "comparisons"}
-            lines.append(f"| {part.name} | {part.result['rows']} | {part.result['elapsed_s']:.0f} s | "
-                         f"{size / 1e6:.2f} MB{large} | {json.dumps(summary)} |")  # fmt: skip
-    lines += ["", "| part | took | how it ended |", "|---|---|---|"]
-    lines += [f"| {part.name} | {part.took_s:.0f} s | {part.status} |" for part in done]
-    return "\n".join(lines) + "\n"
-
-
-def _cells(row: dict[str, Any], scale: float, unit: str) -> list[str]:
-    def shown(value: float | None) -> str:
-        return "unknown" if value is None else f"{value * scale:.4g} {unit}"
-
-    error = "" if row["error"] is None else f"{row['error']:+.1%}"
-    return [shown(row["predicted"]), shown(row["measured"]), error]
+    said: str = ""  # the last lines of a failure
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def main() -> int:
-    """Run the campaign; 0 where every part ended well."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for report and profiles")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"for everything (default: {MINUTES:g})")
-    parser.add_argument("--device", default="auto", choices=("auto", "cuda", "cpu"))
-    parser.add_argument("--smoke", action="store_true", help="as small as it goes: does every part run at all?")
-    options = parser.parse_args()
-    out: Path = options.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    seconds = 60 * options.minutes
-    end = time.monotonic() + seconds
-    done = list(parts(options.device, out, smoke=options.smoke, seconds=seconds))
-    for part in done:
-        run(part, out, end - time.monotonic())
+    options = _options()
+    out = options.out.resolve()
+    (out / "home" / "models").mkdir(parents=True, exist_ok=True)
+    for model in (GPT_1_3B, TINY):
+        (out / "home" / "models" / f"{model['name']}.json").write_text(json.dumps(model))
+    deadline = time.monotonic() + 60 * options.minutes
+    parts = smoke(out, options.device) if options.smoke else campaign(out, options.device)
+    for part in parts:
+        run(part, out, deadline)
+        report(parts, out)
         print(f"{part.name}: {part.status} ({part.took_s:.0f} s)", flush=True)
-        (out / "report.json").write_text(json.dumps([asdict(one) for one in done], indent=1) + "\n")
-        (out / "report.md").write_text(report(done))
-    return 0 if all(part.status == "done" for part in done) else 1
+    print(f"wrote {out / 'report.md'}")
+    return 0 if all(part.status == "done" for part in parts) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--minutes", type=float, default=9.0, help="for everything (default: %(default)s)")
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--smoke", action="store_true", help="every part in small: is the script itself sound?")
+    return parser.parse_args()
+
+
+def campaign(out: Path, device: str) -> list[Part]:
+    """The parts in order of worth: the last ones go when time is short."""
+    gpt2, large, wide = ("gpt2", "8", "1024"), ("gpt-1.3b", "4", "2048"), ("llama-2-7b", "1", "4096")
+    few_layers = ("--set", "model.layers=8")
+    return [
+        _profile(out, device, "llama-2-7b", 75),
+        _verify(out, device, "gpt2", *gpt2),
+        _verify(out, device, "7b-width", *wide, more=few_layers),
+        _tests(60),
+        _verify(out, device, "1.3b", *large),
+        _profile(out, device, "llama-2-70b", 60),
+        _verify(out, device, "7b-width-recompute", *wide, more=(*few_layers, "--set", "layout.recompute=full")),
+        _verify(out, device, "gpt2-compiled", *gpt2, more=("--set", "recipe.framework=compiled")),
+        _profile(out, device, "llama-2-13b", 45),
+        _verify(out, device, "gpt2-eight-micro-batches", *gpt2, more=("--micro-batches", "8")),
+        _verify(out, device, "7b-width-compiled", *wide, more=(*few_layers, "--set", "recipe.framework=compiled")),
+    ]
+
+
+def smoke(out: Path, device: str) -> list[Part]:
+    """The same kinds of parts, tiny."""
+    small = ("--memory-limit", "64MiB")
+    shape = ("tiny", "2", "32")
+    return [
+        _profile(out, device, "tiny", 20, suite="quick", budget="2s", more=small),
+        _verify(out, device, "tiny", *shape, budget="1s", more=small),
+        _verify(out, device, "tiny-recompute", *shape, budget="1s", more=(*small, "--set", "layout.recompute=full")),
+        _tests(60),
+    ]
+
+
+def _profile(
+    out: Path, device: str, model: str, seconds: int, *, suite: str = "full", budget: str = "",
+    more: tuple[str, ...] = (),
+) -> Part:  # fmt: skip
+    result = out / f"{model}.json"
+    arguments = ["profile", "--model", model, "--device", device, "--suite", suite, "--out", str(result)]
+    arguments += ["--budget", budget or f"{seconds}s", *more]
+    return Part(f"profile {model}", [str(ROOT / "main.py"), *arguments], seconds + GRACE_S, result)
+
+
+def _verify(
+    out: Path, device: str, name: str, model: str, batch: str, sequence: str, *, budget: str = "12s",
+    more: tuple[str, ...] = (),
+) -> Part:  # fmt: skip
+    result = out / f"verify-{name}.json"
+    arguments = ["verify", "--model", model, "--device", device, "--micro-batch", batch, "--sequence", sequence]
+    arguments += ["--budget", budget, "--keep", "--out", str(result), *more]
+    return Part(f"verify {name}", [str(ROOT / "main.py"), *arguments], 75.0, result)
+
+
+def _tests(seconds: float) -> Part:
+    """Without the project's pytest settings, which ask for plugins of the app's tests."""
+    arguments = ["-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(ROOT), "--import-mode=importlib",
+                 "-W", "ignore", str(ROOT / "tests" / "gpu")]  # fmt: skip
+    return Part("tests marked gpu", arguments, seconds)
+
+
+def run(part: Part, out: Path, deadline: float) -> None:
+    """Run one part within its time and what is left of the whole; what became of it is noted in it."""
+    room_s = min(part.seconds, deadline - time.monotonic() - GRACE_S)
+    if room_s < FEWEST_S:
+        return
+    environment = {**os.environ, "TRAINPLAN_HOME": str(out / "home"), "PYTHONPATH": str(ROOT)}
+    start = time.monotonic()
+    with (out / "log.txt").open("a", encoding="utf-8") as log:
+        log.write(f"\n# {part.name}: {' '.join(part.arguments)}\n")
+        log.flush()
+        process = subprocess.Popen([sys.executable, *part.arguments], env=environment, stdout=log, stderr=log, cwd=ROOT)
+        code = _wait(process, room_s)
+    part.took_s = time.monotonic() - start
+    part.status = {0: "done", None: "stopped: out of time"}.get(code, f"failed with code {code}")
+    if code != 0:
+        part.said = "\n".join((out / "log.txt").read_text("utf-8", "replace").splitlines()[-6:])
+    if part.result and part.result.exists():
+        _take(part)
+
+
+def _wait(process: subprocess.Popen[bytes], room_s: float) -> int | None:
+    """The exit code, or None for a part that had to be stopped."""
+    try:
+        return process.wait(room_s)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return None
+
+
+def _take(part: Part) -> None:
+    """A profile made small enough to be shipped; a verification's figures."""
+    assert part.result is not None
+    try:
+        if part.name.startswith("profile"):
+            part.found = _shrunk(part.result)
+        else:
+            data = json.loads(part.result.read_text("utf-8"))
+            part.found = {key: data[key] for key in ("model", "layers", "device", "precision", "rows", "notes")}
+    except (TrainplanError, ValueError, KeyError) as error:
+        part.status, part.said = "its result cannot be read", str(error)
+
+
+def _shrunk(path: Path) -> dict[str, Any]:
+    """Without the single runs' times where the file is too large for them."""
+    content = profile.load(path)
+    if path.stat().st_size > LARGEST_PROFILE:
+        rows = tuple(row.model_copy(update={"samples_s": ()}) for row in content.rows)
+        profile.save(content.model_copy(update={"rows": rows}), path)
+    return {"device": content.device.name, "measured_rows": len(content.rows), "bytes": path.stat().st_size,
+            "complete": content.complete}  # fmt: skip
+
+
+def report(parts: list[Part], out: Path) -> None:
+    """report.md and report.json, whole after every part."""
+    data = {"host": platform.node(), "python": platform.python_version(), "parts": [_plain(part) for part in parts]}
+    write_atomically(out / "report.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(out / "report.md", "\n".join(_lines(parts)) + "\n")
+
+
+def _plain(part: Part) -> dict[str, Any]:
+    return {**asdict(part), "result": part.result.name if part.result else None}
+
+
+def _lines(parts: list[Part]) -> list[str]:
+    """The report for a person."""
+    device = next((part.found["device"] for part in parts if part.found.get("device")), "no device")
+    lines = [f"# Campaign on {device}", "", "| part | outcome | seconds |", "|---|---|---|"]
+    lines += [f"| {part.name} | {part.status} | {part.took_s:.0f} |" for part in parts]
+    lines += [
+        "",
+        "## Predicted against measured",
+        "",
+        "| run | figure | predicted | measured | error | inside its band |",
+    ]
+    lines += ["|---|---|---|---|---|---|"]
+    for part in parts:
+        lines += [_row(part.name.removeprefix("verify "), row) for row in part.found.get("rows", []) if _is_row(row)]
+    failures = [part for part in parts if part.said]
+    for part in failures:
+        lines += ["", f"## {part.name}: {part.status}", "", "```", part.said, "```"]
+    return lines
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and row["measured"] is not None
+
+
+def _row(name: str, row: dict[str, Any]) -> str:
+    inside = {True: "yes", False: "no", None: ""}[row["inside_band"]]
+    figures = f"{row['predicted']:.5g} {row['unit']} | {row['measured']:.5g} {row['unit']} | {row['error']:+.1%}"
+    return f"| {name} | {row['what']} | {figures} | {inside} |"
 
 
 if __name__ == "__main__":
