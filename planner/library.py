@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from planner.errors import InputError, UnknownNameError, shorten
 
 SHIPPED = Path(__file__).resolve().parent.parent / "profiles"
 _LARGEST_FILE = 64 * 2**20
+
+Made = TypeVar("Made")
 
 
 def user_folder() -> Path:
@@ -46,18 +49,43 @@ def paths(kind: str) -> dict[str, Path]:
 
 def read(kind: str, name: str) -> dict[str, Any]:
     """The JSON object of one thing. Raises `UnknownNameError` with the nearest known names, or `InputError`."""
-    path = _path(kind, slug(name)) if len(name) <= 200 else None
-    if path is None:
-        raise UnknownNameError(_SINGULAR.get(kind, kind), name, names(kind))
-    return read_json(path)
+    return read_json(_path(kind, name))
 
 
-def _path(kind: str, stem: str) -> Path | None:
-    """The file of a slug, without listing what is shipped where the user has nothing of the kind."""
-    if (user_folder() / kind).is_dir():
-        return paths(kind).get(stem)
-    path = SHIPPED / kind / f"{stem}.json"
-    return path if stem and path.is_file() else None
+def by_name(kind: str) -> Callable[[Callable[[str, dict[str, Any]], Made]], Callable[[str], Made]]:
+    """Turn `make(name, data)` into `get(name)`: made of the file of that name, and again only when the file changes."""
+
+    def decorate(make: Callable[[str, dict[str, Any]], Made]) -> Callable[[str], Made]:
+        @lru_cache(maxsize=512)
+        def made(name: str, path: Path, stamp: tuple[int, int]) -> Made:
+            return make(name, read_json(path))
+
+        @wraps(make)
+        def get(name: str) -> Made:
+            path = _path(kind, name)
+            return made(name, path, _stamp(path))
+
+        return get
+
+    return decorate
+
+
+def _path(kind: str, name: str) -> Path:
+    """The file of a name, the user's before the shipped one; folders are not listed where it lies under its slug."""
+    stem = slug(name) if len(name) <= 200 else ""
+    for folder in (user_folder() / kind, SHIPPED / kind) if stem else ():
+        path = folder / f"{stem}.json"
+        if path.is_file():
+            return path
+        if alike := [other for other in folder.glob("*.json") if slug(other.stem) == stem]:
+            return alike[-1]
+    raise UnknownNameError(_SINGULAR.get(kind, kind), name, names(kind))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file was last written, in ns, and its size in bytes: another stamp, another content."""
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -81,11 +109,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def names(kind: str) -> list[str]:
     """Display names of a kind: the `name` inside each file."""
-    return [_display_name(path) for path in paths(kind).values()]
+    return [_display_name(path, _stamp(path)) for path in paths(kind).values()]
 
 
-@cache
-def _display_name(path: Path) -> str:
+@lru_cache(maxsize=4096)
+def _display_name(path: Path, stamp: tuple[int, int]) -> str:
     head = path.read_text("utf-8", errors="replace")[:400]
     match = re.search(r'"name":\s*"((?:[^"\\]|\\.)*)"', head)
     return match[1] if match else path.stem

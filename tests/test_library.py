@@ -9,7 +9,7 @@ import pytest
 
 from planner import library
 from planner.errors import InputError, UnknownNameError
-from planner.plan import file
+from planner.plan import file, shipped
 
 
 def test_a_name_is_found_however_it_is_spaced_and_cased() -> None:
@@ -92,3 +92,23 @@ def test_an_unknown_grid_region_is_an_error_with_the_nearest() -> None:
 
 def test_a_price_that_nobody_knows_is_none() -> None:
     assert library.price("no such device") is None
+
+
+def test_what_a_name_stands_for_changes_with_its_file(user_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = user_folder / "models" / "my-model.json"
+    own.parent.mkdir()
+    content = {**library.read("models", "gpt2"), "name": "my model"}
+    for layers in (3, 14):
+        own.write_text(json.dumps({**content, "layers": layers}))
+        assert shipped.model("my model").layers == layers
+    assert "my model" in library.names("models")
+    own.unlink()
+    with pytest.raises(UnknownNameError):
+        shipped.model("my model")
+
+
+def test_a_file_whose_name_is_no_slug_is_found_too(user_folder: Path) -> None:
+    own = user_folder / "models" / "My Model.json"
+    own.parent.mkdir()
+    own.write_text(json.dumps({**library.read("models", "gpt2"), "name": "My Model", "layers": 3}))
+    assert shipped.model("my-model").layers == 3

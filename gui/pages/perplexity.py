@@ -275,9 +275,6 @@ class PerplexityPage(Page):
         if outcome.status != "done":
             self.failed.emit(f"The fit {outcome.status}: {outcome.message}")
             return
-        from planner.quality import laws
-
-        laws.forget()
         self.form.fill_laws(law.stem)
         self._answer()
         told = outcome.result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +78,9 @@ class Allocation:
 NAMES = tuple(field.name for field in fields(Allocation))
 
 
-@cache
-def allocation(name: str) -> Allocation:
+@library.by_name("frameworks")
+def allocation(name: str, data: dict[str, Any]) -> Allocation:
     """The memory constants of a software generation by name; what its file leaves out is as in `Allocation`."""
-    data = library.read("frameworks", name)
     stated = data.get("memory", {})
     wrong = [key for key in NAMES if key in stated and not isinstance(stated[key], int | float)]
     if wrong:

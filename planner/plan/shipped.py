@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cache
+from typing import Any
 
 from planner import library
 from planner.plan.cluster import Accelerator, Fabric
 from planner.plan.model import Model
 
 
-@cache
-def accelerator(name: str) -> Accelerator:
+@library.by_name("accelerators")
+def accelerator(name: str, data: dict[str, Any]) -> Accelerator:
     """An accelerator by name. Raises `UnknownNameError` with the nearest known ones."""
-    return Accelerator.model_validate(library.read("accelerators", name))
+    return Accelerator.model_validate(data)
 
 
-@cache
-def fabric(name: str) -> Fabric:
+@library.by_name("fabrics")
+def fabric(name: str, data: dict[str, Any]) -> Fabric:
     """A fabric by name."""
-    return Fabric.model_validate(library.read("fabrics", name))
+    return Fabric.model_validate(data)
 
 
-@cache
-def model(name: str) -> Model:
+@library.by_name("models")
+def model(name: str, data: dict[str, Any]) -> Model:
     """A model by name."""
-    return Model.model_validate(library.read("models", name))
+    return Model.model_validate(data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -287,9 +286,9 @@ def _words(value: float, what: str) -> str:
     return f"{value:.3g} FLOP" if what == "flops" else show(value, what)
 
 
-@cache
-def _shipped(name: str) -> Law:
-    return validated(library.read("laws", name), name)
+@library.by_name("laws")
+def _named(name: str, data: dict[str, Any]) -> Law:
+    return validated(data, name)
 
 
 def law(name: str | Path = DEFAULT) -> Law:
@@ -297,12 +296,7 @@ def law(name: str | Path = DEFAULT) -> Law:
     text = str(name)
     if text.endswith(".json") or os.sep in text:
         return validated(library.read_json(Path(text)), text)
-    return _shipped(text)
-
-
-def forget() -> None:
-    """Read the user's own laws anew when they are next asked for: one was written."""
-    _shipped.cache_clear()
+    return _named(text)
 
 
 def names() -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from planner import library
@@ -204,7 +203,6 @@ def _is_shipped(plan: Plan, path: str) -> bool:
     return known is not None and known == section.model_dump(exclude=set(DOCUMENTS))
 
 
-@cache
 def _known(section: type[Section], kind: str, name: str) -> dict[str, Any] | None:
     try:
         return section.model_validate(library.read(kind, name)).model_dump(exclude=set(DOCUMENTS))

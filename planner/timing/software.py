@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -69,10 +68,9 @@ class Software:
 NAMES = tuple(field.name for field in fields(Software))
 
 
-@cache
-def software(name: str) -> Software:
+@library.by_name("frameworks")
+def software(name: str, data: dict[str, Any]) -> Software:
     """The constants of a software generation by name."""
-    data: dict[str, Any] = library.read("frameworks", name)
     missing = [key for key in NAMES if not isinstance(data.get(key), int | float)]
     if missing:
         raise InputError(f"software {name!r}: {', '.join(missing)} missing from its file")
