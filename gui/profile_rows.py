@@ -102,6 +102,8 @@ def about(entry: Entry) -> str:
     told = [f"{found.suite} suite of {units.show_duration(found.elapsed_s)}"]
     if found.summary.median_spread is not None:
         told.append(f"median spread {found.summary.median_spread:.1%}")
+    if found.summary.drift is not None:
+        told.append(f"the machine's speed moved by {found.summary.drift:.1%}")
     if not found.complete:
         told.append(f"not complete ({found.incomplete_because or 'stopped early'})")
     return "; ".join([*told, *found.notes[:1]])
@@ -109,12 +111,11 @@ def about(entry: Entry) -> str:
 
 def compared(found: ProfileComparison) -> str:
     """Whether the two have shapes in common, and what the rest of them is."""
-    shared = sum(one.shapes for one in found.changes)
     rest = [
         f"{count} rows only {where}" for count, where in ((found.only_before, "before"), (found.only_after, "after"))
         if count
     ]  # fmt: skip
-    what = f"{shared} rows at equal shapes are compared" if shared else "no measured shape in common"
+    what = f"Of what both measured, {found.agreement}" if found.agreement else "no measured shape in common"
     return "; ".join([what, *rest]) + "."
 
 

@@ -78,7 +78,7 @@ def readout(data: Data, index: int) -> str:
     shapes = f"{one.shapes} shape{'s' * (one.shapes != 1)}"
     return (
         f"{class_name(one)} in {one.dtype}, {shapes}\ntime ×{one.time_ratio:.3f} "
-        f"({one.lowest:.2f} – {one.largest:.2f}); the rows' own spread {one.spread:.0%}: {one.verdict}{memory}"
+        f"({one.lowest:.2f} – {one.largest:.2f}); the stated spread {one.spread:.0%}: {one.verdict}{memory}"
     )
 
 

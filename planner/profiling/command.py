@@ -249,6 +249,8 @@ def _closing(event: Any) -> str:
     if event.summary.left_out:
         lines.append("predicted from the other shapes (error, median and 80 %):")
         lines += [f"  {_error_line(one)}" for one in event.summary.left_out]
+    if event.summary.drift is not None:
+        lines.append(f"the machine's own speed moved by {event.summary.drift:.1%} between rows (interquartile range)")
     state = "complete" if event.complete else "stopped early"
     lines.append(f"{event.rows} rows in {units.show_duration(event.elapsed_s)}, {state}: {event.out}")
     return "\n".join(lines)

@@ -33,6 +33,8 @@ Operation = Literal[
 Direction = Literal["forward", "backward", "forward+backward", "step"]
 WIDE_SPREAD = 0.10
 """Interquartile range over median above which a row is called noisy."""
+FEWEST_REFERENCES = 8
+"""Rows with a reference product below which no drift is told from them."""
 
 
 class _Part(BaseModel):
@@ -212,6 +214,7 @@ class Summary(_Part):
     ratio_in_turns: float | None = None  # the same with all three measured in turns at one shape: free of drift
     median_spread: float | None = None
     noisy_rows: int = 0
+    drift: float | None = None  # of the machine's own speed between rows; None where no reference ran
     left_out: tuple[LeftOut, ...] = ()  # by kernel class; empty where the device has no data sheet to start from
 
 
@@ -328,7 +331,19 @@ def summarize(rows: Iterable[Row]) -> Summary:
         ratio=_median(ratios),
         median_spread=_median(row.spread for row in rows),
         noisy_rows=sum(row.is_noisy for row in rows),
+        drift=drift(rows),
     )
+
+
+def drift(rows: Iterable[Row]) -> float | None:
+    """How much the machine's own speed moved from row to row: interquartile range over median of the one same small
+    product timed between a row's runs. A row's quartiles cannot know it; None where no such product was timed (a GPU).
+    """
+    references_s = [row.condition.reference_s for row in rows if row.condition.reference_s]
+    if len(references_s) < FEWEST_REFERENCES:
+        return None
+    lower_s, median_s, upper_s = np.percentile(references_s, (25, 50, 75))
+    return float((upper_s - lower_s) / median_s)
 
 
 def require_same_kind(profile: Profile, accelerator_kind: str) -> None:

@@ -1,21 +1,22 @@
 """What changed between two profiles: times at the shapes that both have, class by class, and the software.
 
 A driver, a torch or a clock setting that is another one shows here first. Only equal shapes are compared, so a fit
-plays no part; what lies within the rows' own spread is not called a change.
+plays no part; what lies within the stated spread, that of the rows and of the machine between rows, is no change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from planner.timing import profile as profiles
 from planner.timing.profile import Profile, Row
 
 LEAST_SPREAD = 0.01
-"""A row is taken to spread at least so much (assumed): quartiles of one visit do not know the drift between two."""
+"""A row is taken to spread at least so much (assumed) where the machine's drift is unknown."""
 
 Verdict = Literal["faster", "slower", "within the spread"]
 
@@ -45,7 +46,8 @@ class Change:
     time_ratio: float  # median over the shapes: above 1 is slower
     lowest: float  # least and largest ratio of a shape
     largest: float
-    spread: float  # of one shape's ratio, from the quartiles of both rows: median over the shapes
+    spread: float  # stated of one shape's ratio: quartiles of both rows and drift of both machines, median over shapes
+    inside: int  # shapes whose ratio lies within their own stated spread
     memory_ratio: float | None  # median of peak memory's ratio, where both told it
 
     @property
@@ -53,6 +55,22 @@ class Change:
         if self.time_ratio > 1 + self.spread:
             return "slower"
         return "faster" if self.time_ratio < 1 / (1 + self.spread) else "within the spread"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well two measurements agree, shape by shape."""
+
+    shapes: int
+    difference: float  # |ln(after / before)|: median over the shapes
+    spread: float  # stated: median over the shapes
+    inside: float  # share of the shapes within their stated spread; of a well-stated one, 4 in 5
+
+    def __str__(self) -> str:
+        return (
+            f"half of {self.shapes} shapes differ by less than {self.difference:.1%}, the stated spread is "
+            f"{self.spread:.1%} (about 80 % should lie within it), {self.inside:.0%} lie within it"
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,8 @@ class ProfileComparison:
     only_before: int
     only_after: int
     """Rows at shapes that the other profile does not have."""
+    agreement: Agreement | None
+    """None without a shape in common."""
 
     @property
     def differing(self) -> tuple[Version, ...]:
@@ -77,15 +97,49 @@ class ProfileComparison:
 def compare(before: Profile, after: Profile) -> ProfileComparison:
     """Match the rows of two profiles by shape. Profiles of other models or devices may share few shapes, or none."""
     old, new = _by_shape(before.rows), _by_shape(after.rows)
-    classes: dict[tuple[str, str, str, str], list[tuple[Row, Row]]] = {}
+    drifts = [one if one is not None else LEAST_SPREAD for one in map(profiles.drift, (before.rows, after.rows))]
+    drift = float(np.hypot(*drifts))
+    classes: dict[tuple[str, str, str, str], list[_Pair]] = {}
     for shape, row in new.items():
         if shape in old:
             key = (row.operation, row.direction, row.dtype, row.manner)
-            classes.setdefault(key, []).append((old[shape], row))
+            classes.setdefault(key, []).append(_Pair(old[shape], row, drift))
     return ProfileComparison(
         before=before.name, after=after.name, versions=_versions(before, after),
         changes=tuple(_change(key, pairs) for key, pairs in classes.items()),
         only_before=len(old.keys() - new.keys()), only_after=len(new.keys() - old.keys()),
+        agreement=_agreement([pair for pairs in classes.values() for pair in pairs]),
+    )  # fmt: skip
+
+
+class _Pair(NamedTuple):
+    """One shape in both profiles. The interquartile range of a normal error is its 80 % interval's half-width, within
+    5 %: the spreads, added as squares, are such a half-width of the ratio."""
+
+    old: Row
+    new: Row
+    drift: float
+
+    @property
+    def ratio(self) -> float:
+        return self.new.median_s / self.old.median_s
+
+    @property
+    def spread(self) -> float:
+        return float(np.sqrt(self.old.spread**2 + self.new.spread**2 + self.drift**2))
+
+    @property
+    def is_inside(self) -> bool:
+        return 1 / (1 + self.spread) <= self.ratio <= 1 + self.spread
+
+
+def _agreement(pairs: list[_Pair]) -> Agreement | None:
+    if not pairs:
+        return None
+    return Agreement(
+        len(pairs), difference=float(np.median([abs(np.log(one.ratio)) for one in pairs])),
+        spread=float(np.median([one.spread for one in pairs])),
+        inside=sum(one.is_inside for one in pairs) / len(pairs),
     )  # fmt: skip
 
 
@@ -94,17 +148,17 @@ def _by_shape(rows: Iterable[Row]) -> dict[tuple[object, ...], Row]:
     return {(*row.shape, *(() if row.tokens else (row.flops, row.bytes))): row for row in rows}
 
 
-def _change(key: tuple[str, str, str, str], pairs: list[tuple[Row, Row]]) -> Change:
-    ratios = [new.median_s / old.median_s for old, new in pairs]
-    spreads = [np.hypot(max(old.spread, LEAST_SPREAD), max(new.spread, LEAST_SPREAD)) for old, new in pairs]
+def _change(key: tuple[str, str, str, str], pairs: list[_Pair]) -> Change:
+    ratios = [pair.ratio for pair in pairs]
     memory = [
         new.peak_memory_bytes / old.peak_memory_bytes
-        for old, new in pairs
+        for old, new, _ in pairs
         if old.peak_memory_bytes and new.peak_memory_bytes and old.peak_memory_from == new.peak_memory_from
     ]
     return Change(
         *key, shapes=len(pairs), time_ratio=float(np.median(ratios)), lowest=min(ratios), largest=max(ratios),
-        spread=float(np.median(spreads)), memory_ratio=float(np.median(memory)) if memory else None,
+        spread=float(np.median([pair.spread for pair in pairs])),
+        inside=sum(pair.is_inside for pair in pairs), memory_ratio=float(np.median(memory)) if memory else None,
     )  # fmt: skip
 
 

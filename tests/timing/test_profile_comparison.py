@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
-from planner.timing.profile import Profile, Row
+from planner.timing.profile import Condition, Profile, Row
 from planner.timing.profile_comparison import ProfileComparison, compare
 
 
@@ -82,3 +83,23 @@ def test_memory_is_compared_where_both_were_told_by_the_same_means(gpt2_profile:
     by_other_means = tuple(row.model_copy(update={"peak_memory_from": "allocator"}) for row in other.rows)
     counted = compare(gpt2_profile, other.model_copy(update={"rows": by_other_means}))
     assert by_class(counted)["layer", "forward"].memory_ratio is None
+
+
+def test_the_machines_own_drift_between_rows_is_part_of_the_stated_spread(gpt2_profile: Profile) -> None:
+    def drifting(row: Row, number: int) -> Row:
+        speed = (1.0, 1.3)[number % 2]
+        return row.model_copy(update={"condition": row.condition.model_copy(update={"reference_s": 0.002 * speed})})
+
+    unsteady = gpt2_profile.model_copy(
+        update={"rows": tuple(drifting(row, number) for number, row in enumerate(gpt2_profile.rows))}
+    )
+    other = slowed(unsteady, 1.2, *{row.operation for row in unsteady.rows})
+    found = compare(unsteady, other).agreement
+    assert found is not None and found.difference == pytest.approx(math.log(1.2))
+    assert found.spread > 0.26 and found.inside == 1.0  # hypot of 0.3 / 1.15 with itself is 0.37
+    steady = [row.model_copy(update={"condition": Condition()}) for row in gpt2_profile.rows if row.spread < 0.05]
+    quiet = gpt2_profile.model_copy(update={"rows": tuple(steady)})
+    alone = compare(quiet, slowed(quiet, 1.2, *{row.operation for row in steady})).agreement
+    assert alone is not None and alone.inside == 0.0
+    nothing = quiet.model_copy(update={"rows": ()})
+    assert compare(quiet, nothing).agreement is None
