@@ -12,6 +12,7 @@ import numpy as np
 from planner.estimate import Estimate
 from planner.plan.plan import Plan
 from planner.profiling.verification_events import Predicted
+from planner.timing.measured import REFERENCE_SHARE
 
 BUSY_LOAD = 0.1
 """Share of a processor's cores in other programs' hands above which measured times are told to be disturbed."""
@@ -39,6 +40,8 @@ class Measured:
     losses: tuple[float, ...]
     other_load: float | None
     """Share of the processor's cores that other programs took meanwhile."""
+    slowing: float | None = None
+    """How much longer a processor's reference product took than while the layer was measured; None where unknown."""
 
     @property
     def step_time_s(self) -> float:
@@ -122,6 +125,12 @@ def rows(there: Predicted, here: Measured) -> list[Row]:
         Row("memory reserved", "B", there.memory_reserved_bytes, None, None, here.reserved_bytes, here.reserved_from),
         Row("energy a step", "J", there.energy_j, None, None, here.energy_j, here.energy_from),
     ]
+    if here.slowing is not None:
+        shared = (1 + here.slowing) ** REFERENCE_SHARE
+        slower = f"{abs(here.slowing):.1%} {'slower' if here.slowing > 0 else 'faster'}"
+        told = f"the processor, by its reference product, was {slower} than while the layer was measured"
+        then = (there.step_time_s * shared, low * shared, high * shared)
+        found.insert(1, Row("step time at that speed", "s", *then, here.step_time_s, told))
     parts = [
         Row(f"step: {name}", "s", seconds, None, None, here.parts_s.get(name))
         for name, seconds in there.parts_s.items()

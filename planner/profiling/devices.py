@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib.util
 import math
@@ -82,6 +83,10 @@ def describe(kind: str) -> Device:
     )  # fmt: skip
 
 
+_KEEP_ALL = {-8: 1, -4: 0, -1: -1, -2: 2**26}
+"""glibc's M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD (−1: never) and M_TOP_PAD in bytes."""
+
+
 def torch_version() -> str:
     """PyTorch's own."""
     return str(torch.__version__)
@@ -91,8 +96,22 @@ def software(sensor: Sensor) -> Software:
     """Versions of everything that times depend on."""
     return Software(
         trainplan=planner.__version__, torch=torch.__version__, cuda=torch.version.cuda or "", driver=sensor.driver,
-        python=platform.python_version(),
+        python=platform.python_version(), keeps_memory=sensor.kind == "cpu" and keep_freed_memory(),
     )  # fmt: skip
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Let this process's C library keep freed memory, as a GPU's caching allocator does; whether it will.
+
+    Else a CPU maps every large tensor anew, page by page, which in a virtual machine takes up to half of a step and
+    varies with what its host does. Only glibc can be told so (mallopt(3)): one arena, no blocks of their own, no trim.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return all(mallopt(option, value) == 1 for option, value in _KEEP_ALL.items())
 
 
 def free_bytes(kind: str) -> float:
@@ -216,7 +235,7 @@ class Sensor:
     """
 
     def __init__(self, kind: str) -> None:
-        self._kind = kind
+        self.kind = kind
         self._nvml: Any = None
         self._start: tuple[float, float] | None = None
         self._references_s: list[float] = []
@@ -241,7 +260,7 @@ class Sensor:
     def start(self) -> None:
         """A row begins: what others take of the CPU is counted from here."""
         self._references_s = []
-        self._start = (time.perf_counter(), _work_of_others_s()) if self._kind == "cpu" else None
+        self._start = (time.perf_counter(), _work_of_others_s()) if self.kind == "cpu" else None
 
     def read(self) -> Condition:
         """The state at this moment, on a CPU since `start`."""
@@ -294,7 +313,9 @@ def _reference_operands() -> tuple[Any, Any, Any]:
 
 
 def _reference_s() -> float:
+    """Of the second of two: the first one brings the operands back into the cache."""
     left, right, product = _reference_operands()
+    torch.mm(left, right, out=product)
     start = time.perf_counter()
     torch.mm(left, right, out=product)
     return time.perf_counter() - start

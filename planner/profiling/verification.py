@@ -27,7 +27,8 @@ from planner.profiling.team import ALONE, Team
 from planner.profiling.trainable import Here
 from planner.profiling.training import Spans, Training
 from planner.profiling.verification_events import Compared, Started, Stepped
-from planner.timing.profile import load
+from planner.timing.profile import Condition, load
+from planner.timing.targets import usual_reference_s
 
 if TYPE_CHECKING:
     from planner.profiling.parallel import ParallelTraining
@@ -69,6 +70,8 @@ class _Run:
     ) -> None:  # fmt: skip
         self.device, self.cancel, self.team = here.device, cancel, team
         self.kind = kind = here.device.kind
+        if kind == "cpu":
+            devices.keep_freed_memory()
         self.steps, self.budget_s = steps or STEPS[kind], budget_s
         free = devices.free_bytes(kind) / (team.per_node if kind == "cpu" else 1)
         self.limit_bytes = min(memory_limit_bytes or math.inf, MEMORY_SHARE[kind] * free)
@@ -91,7 +94,7 @@ class _Run:
             there = comparison.predicted(found)
             yield there
             self.team.share(self.plan)
-            here = yield from self._trained()
+            here = yield from self._trained(profile)
             if here is not None:
                 break
             yield from self._shrink("memory ran out")
@@ -104,7 +107,7 @@ class _Run:
     def _follow(self) -> Iterator[events.Event]:
         """Another rank's part: what the first one has predicted is trained."""
         self.plan = self.team.share(None)
-        yield from self._trained()
+        yield from self._trained("")
 
     def _said_of_ranks(self) -> Iterator[str]:
         """What several ranks of a processor have to share."""
@@ -151,10 +154,10 @@ class _Run:
             yield from self._note(f"the profile {made} holds not every part at this shape in quiet; the rest is fitted")
         return made
 
-    def _trained(self) -> Generator[events.Event, None, Measured | None]:
-        """Real steps; None where memory ran out."""
+    def _trained(self, profile: str) -> Generator[events.Event, None, Measured | None]:
+        """Real steps beside the prediction from a profile; None where memory ran out."""
         try:
-            return (yield from self._train())
+            return (yield from self._train(profile))
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -164,7 +167,7 @@ class _Run:
         devices.release(self.kind)
         return None
 
-    def _train(self) -> Generator[events.Event, None, Measured]:
+    def _train(self, profile: str) -> Generator[events.Event, None, Measured]:
         spans, meter, sensor = Spans(timer.clock_for(self.kind)), Meter(self.kind), devices.Sensor(self.kind)
         losses: list[float] = []
         with Recorder(self.kind) as record:
@@ -172,9 +175,10 @@ class _Run:
             yield from self._steps(training, spans, WARM_UP[self.kind], losses, warm_up=True)
         sensor.start()
         meter.start()
-        found = yield from self._steps(training, spans, self.steps, losses, warm_up=False)
+        found = yield from self._steps(training, spans, self.steps, losses, warm_up=False, sensor=sensor)
         energy = self._energy(meter)
-        load_of_others = sensor.read().other_load if self.team.ranks == 1 else None  # the others are ranks
+        is_alone = self.team.ranks == 1
+        condition = sensor.read() if is_alone else Condition()  # beside other ranks, the others are they
         kernels = breakdown.kernel_seconds(self.kind, lambda: training.step(spans))
         peak = max(self.team.all(record.peak), key=lambda one: one.allocated_bytes)
         return Measured(
@@ -183,7 +187,7 @@ class _Run:
             allocated_bytes=peak.allocated_bytes, allocated_from=peak.allocated_from,
             reserved_bytes=peak.reserved_bytes, reserved_from=peak.reserved_from,
             energy_j=None if energy is None else energy / self.steps, energy_from=meter.source or meter.why_not,
-            losses=tuple(losses), other_load=load_of_others,
+            losses=tuple(losses), other_load=condition.other_load, slowing=_slowing(profile, condition),
         )  # fmt: skip
 
     def _training(self) -> Training | ParallelTraining:
@@ -201,8 +205,9 @@ class _Run:
         return None if None in told else sum(told)
 
     def _steps(
-        self, training: Training | ParallelTraining, spans: Spans, count: int, losses: list[float], *, warm_up: bool
-    ) -> Generator[events.Event, None, list[dict[str, float]]]:
+        self, training: Training | ParallelTraining, spans: Spans, count: int, losses: list[float], *, warm_up: bool,
+        sensor: devices.Sensor | None = None,
+    ) -> Generator[events.Event, None, list[dict[str, float]]]:  # fmt: skip
         """So many steps, the device read only once in a bunch so that it is never left waiting; their parts."""
         found: list[dict[str, float]] = []
         while len(found) < count:
@@ -212,6 +217,8 @@ class _Run:
                 found.append(parts)
                 losses.append(float(loss))
                 yield Stepped(len(found), count, warm_up, sum(parts.values()), losses[-1])
+            if sensor is not None and self.kind == "cpu" and self.team.ranks == 1:
+                sensor.read()
         return found
 
     def _say_what_disturbed(self, here: Measured) -> Iterator[events.Event]:
@@ -231,6 +238,12 @@ class _Run:
         for text in texts:
             self.notes.append(text)
             yield events.Note(text)
+
+
+def _slowing(profile: str, condition: Condition) -> float | None:
+    """A processor's reference product during the steps over that of the profile that predicted them, − 1."""
+    usual_s = usual_reference_s(load(profile).rows) if profile else None
+    return condition.reference_s / usual_s - 1 if condition.reference_s and usual_s else None
 
 
 def _medians(steps: list[dict[str, float]]) -> dict[str, float]:

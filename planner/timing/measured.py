@@ -119,7 +119,7 @@ def fit(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
     Raises `InputError` where the profile has no layer in that precision.
     """
     known = efficiencies(profile, dtype=precision)
-    start, constants = _start(known, accelerator, precision)
+    start, constants = _start(known, accelerator, precision, keeps_memory=profile.software.keeps_memory)
     found_rows = targets(profile, precision)
     if not any(one.part[0] == "layer" for one in found_rows):
         raise InputError(f"the profile {profile.name!r} holds no layer in {precision}")
@@ -190,8 +190,10 @@ def knowledge(profile: Profile, w: Workload, precision: str) -> str:
     return "interpolated" if inside.all() else "carried"
 
 
-def _start(known: Efficiencies, accelerator: Accelerator, precision: str) -> tuple[Device, dict[str, float]]:
-    """The device before the fit, and the fitted constants' first values."""
+def _start(
+    known: Efficiencies, accelerator: Accelerator, precision: str, *, keeps_memory: bool
+) -> tuple[Device, dict[str, float]]:
+    """The device before the fit, and the fitted constants' first values. keeps_memory: no tensor was mapped anew."""
     plain = device(accelerator, precision)
     stream = known.copy_bytes_per_s or known.optimizer_bytes_per_s
     if stream:
@@ -200,7 +202,9 @@ def _start(known: Efficiencies, accelerator: Accelerator, precision: str) -> tup
     plain = replace(plain, launch_s=max(float(plain.launch_s), known.launch_s or 0.0))
     constants = {name: float(_START.get(name) or getattr(plain, name)) for name in FITTED}
     if plain.tiled:
-        del constants["matmul_rows"], constants["mapping_s_per_byte"]
+        del constants["matmul_rows"]
+    if plain.tiled or keeps_memory:
+        del constants["mapping_s_per_byte"]
     block, core = known.block("feed_forward", "forward"), known.block("attention_core", "forward")
     if block:
         constants["matmul_efficiency"] = block.rate_per_s / float(plain.peak_flops)

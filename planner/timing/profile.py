@@ -66,6 +66,8 @@ class Software(_Part):
     cuda: str = ""
     driver: str = ""
     python: str = ""
+    keeps_memory: bool = False
+    """The process kept what was freed, as a GPU's caching allocator does, so that no run mapped memory anew."""
 
 
 class Condition(_Part):

@@ -6,6 +6,7 @@ plays no part; what lies within the stated spread, that of the rows and of the m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -97,8 +98,7 @@ class ProfileComparison:
 def compare(before: Profile, after: Profile) -> ProfileComparison:
     """Match the rows of two profiles by shape. Profiles of other models or devices may share few shapes, or none."""
     old, new = _by_shape(before.rows), _by_shape(after.rows)
-    drifts = [one if one is not None else LEAST_SPREAD for one in map(profiles.drift, (before.rows, after.rows))]
-    drift = float(np.hypot(*drifts))
+    drift = math.hypot(*(profiles.drift(one.rows) or LEAST_SPREAD for one in (before, after)))
     classes: dict[tuple[str, str, str, str], list[_Pair]] = {}
     for shape, row in new.items():
         if shape in old:

@@ -72,6 +72,19 @@ def test_the_parts_of_the_step_add_up_on_both_sides(told: list[events.Event]) ->
     assert sum(measured["kernels_s"].values()) > 0 and "products" in measured["kernels_s"]
 
 
+def test_how_fast_the_processor_was_meanwhile_is_told_and_never_replaces_the_prediction(
+    told: list[events.Event],
+) -> None:
+    result = last(told)
+    slowing = result["measured"]["slowing"]
+    assert -0.9 < slowing < 9
+    rows = {row["what"]: row for row in result["rows"]}
+    plain, then = rows["step time"], rows["step time at that speed"]
+    assert plain["predicted"] == result["predicted"]["step_time_s"] and then["measured"] == plain["measured"]
+    assert (then["predicted"] > plain["predicted"]) == (slowing > 0)
+    assert "reference product" in then["note"] and f"{abs(slowing):.1%}" in then["note"]
+
+
 def test_what_cannot_be_measured_is_unknown_with_the_reason(told: list[events.Event]) -> None:
     (row,) = [row for row in last(told)["rows"] if row["what"] == "energy a step"]
     if row["measured"] is None:

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTemporaryDir, Signal
 from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout
 
 from gui.document import Document
@@ -27,6 +27,7 @@ from gui.widgets import KIND_SIGNS, chip, column, label, row
 from planner import library
 from planner.doctor import TORCH_COMMAND
 from planner.errors import TrainplanError
+from planner.plan import file
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
@@ -46,6 +47,7 @@ class ProfilePage(Page):
         super().__init__(document)
         self._state: State | None = None
         self._request = Request()
+        self._folder = QTemporaryDir()
         self._asking: Literal["points", "rows", "steps"] = "points"
         """What the job asked for last is to tell: it belongs to that tab."""
         self._is_running = self._is_listing = False
@@ -187,10 +189,16 @@ class ProfilePage(Page):
 
     def verify(self) -> None:
         """Train for real beside the prediction."""
-        request = self._asked()
-        if request is not None and self.verify_tab.start.isEnabled():
-            self.verify_tab.begin()
-            self._run("steps", self.verify_tab.request(request.model).arguments())
+        if not self.verify_tab.start.isEnabled():
+            return
+        plan = self._folder.filePath("plan.json")
+        try:
+            file.save(self.document.plan, Path(plan))
+        except TrainplanError as error:
+            self.failed.emit(str(error))
+            return
+        self.verify_tab.begin()
+        self._run("steps", self.verify_tab.request(plan, self.plan_tab.model.currentData() or "").arguments())
 
     def _run(self, asking: Literal["rows", "steps"], arguments: list[str]) -> None:
         """Put a job into the queue, in place of the one that only lists points."""

@@ -13,14 +13,17 @@ from gui.chart_view import ChartView
 from gui.fields import ComboField, TextField, mark
 from gui.forms import sentence
 from gui.jobs import Job, Outcome
+from gui.machine import gpus
 from gui.profile_request import DEVICES
 from gui.row_table import RowTable
 from gui.verify_request import Request
 from gui.widgets import Card, button, column, label, row
 
 NOTHING_YET = (
-    "Nothing verified yet: the planner predicts first, and only then trains as much of the model as fits here."
+    "Nothing verified yet: the planner predicts a step of the plan on this machine, then trains as much of its model "
+    "as fits here, with its optimizer, recomputation and software."
 )
+_BLANK = {"steps": "the usual", "micro_batch": "the plan's", "sequence": "the plan's"}
 _TITLES = {"steps": "Steps", "micro_batch": "Micro-batch", "sequence": "Sequence"}
 
 
@@ -41,10 +44,10 @@ class VerifyTab(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Verification")
-        self.model_line = label(role="muted", size=0.92)
         self.device = ComboField(DEVICES)
         self.device.setObjectName("verify.device")
         self.device.setAccessibleName("Device")
+        self.device.chosen.connect(lambda _: self._show_whether())
         self.texts = {name: self._text(name, title) for name, title in _TITLES.items()}
         self.start = button("&Verify", "verify.run", primary=True)
         self.start.setToolTip("Predict, then train for real, and compare")
@@ -83,7 +86,6 @@ class VerifyTab(QWidget):
         made = TextField("", is_number=False)
         made.setObjectName(f"verify.{name}")
         made.setAccessibleName(title)
-        made.setPlaceholderText("the usual")
         made.setMaximumWidth(96)
         made.typed.connect(lambda _: self._show_whether())
         return made
@@ -115,9 +117,10 @@ class VerifyTab(QWidget):
         content.layout().setStretch(3, 1)
         layout.addWidget(content)
 
-    def request(self, model: str) -> Request:
-        """What is asked."""
-        return Request(model, self.device.currentData(), **{name: field.text() for name, field in self.texts.items()})
+    def request(self, plan: str = "", model: str = "") -> Request:
+        """What is asked; `plan` is the plan's file, `model` a name in place of its own."""
+        texts = {name: field.text() for name, field in self.texts.items()}
+        return Request(plan, model, self.device.currentData(), bool(gpus()), **texts)
 
     def show_whether(self, why_not: str, is_running: bool) -> None:
         """Whether it can be run now, and why not."""
@@ -125,10 +128,12 @@ class VerifyTab(QWidget):
         self._show_whether()
 
     def _show_whether(self) -> None:
-        problems = self.request("").problems()
+        request = self.request()
+        problems = request.problems()
         said = self._why_not or next((f"{_TITLES[name]}: {sentence(words)}" for name, words in problems.items()), "")
         for name, field in self.texts.items():
             mark(field, "invalid", "true" if name in problems else "false")
+            field.setPlaceholderText(request.usual(name) or _BLANK[name])
         self.why.setText(f"Cannot run: {said}" if said else "")
         self.why.setVisible(bool(said))
         self.start.setEnabled(not said and not self._is_running)
