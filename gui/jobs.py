@@ -61,7 +61,7 @@ class Job(QObject):
         self._kill = QTimer(self, singleShot=True, interval=KILL_AFTER_MS)
         self._kill.timeout.connect(self._process.kill)
         self._rest, self.log, self.result = b"", "", {}
-        self.was_cancelled = self.has_ended = self._was_started = False
+        self.was_cancelled = self.has_ended = self.was_started = False
         self.share: float | None = None
         self.rows = 0
         self.doing = ""
@@ -69,7 +69,7 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin; returns at once."""
-        self._was_started = True
+        self.was_started = True
         self.started.emit()
         self._process.start(self._command[0], self._command[1:])
 
@@ -90,7 +90,7 @@ class Job(QObject):
 
     def cancel(self) -> None:
         """Ask the process to stop, and kill it if it has not after three seconds. One that has not begun never will."""
-        if not self._was_started and not self.has_ended:
+        if not self.was_started and not self.has_ended:
             self.was_cancelled = True
             self._end(Outcome("cancelled", "cancelled before it began", {}))
         elif self.is_running and not self.was_cancelled:

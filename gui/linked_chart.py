@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PySide6.QtCore import Signal
 
 from gui.chart_view import ChartView
@@ -15,7 +13,6 @@ class LinkedChart(ChartView):
 
     picked = Signal(int)
     _chosen = -1
-    _is_listening = False
 
     def choose(self, index: int) -> None:
         """Ring the point of an index; -1 rings none."""
@@ -27,9 +24,6 @@ class LinkedChart(ChartView):
         """Draw at once; the ring comes back on what was drawn anew."""
         before = self._drawn
         super().draw_now()
-        if self._canvas is not None and not self._is_listening:
-            self._is_listening = True
-            self._canvas.mpl_connect("button_press_event", self._press)
         if self._drawn != before:
             self._show_ring()
 
@@ -43,8 +37,7 @@ class LinkedChart(ChartView):
         scatter.ring(self._canvas.figure.axes[0], at, self._style.THEMES[theme().name])
         self._canvas.draw_idle()
 
-    def _press(self, event: Any) -> None:
-        index = self._hover.under(event) if event.button == 1 else None
-        if index is not None:
-            self.choose(index)
-            self.picked.emit(index)
+    def activate(self, index: int) -> None:
+        """A click, or Enter: the point is chosen."""
+        self.choose(index)
+        self.picked.emit(index)

@@ -140,6 +140,8 @@ class RowTable(QTableView):
     chosen = Signal(int)
     opened = Signal(int)
     """Enter or a double click."""
+    explain = Signal(int, str)
+    """The derivation of a number is wanted: its row and its column's key."""
 
     def __init__(
         self,
@@ -153,6 +155,8 @@ class RowTable(QTableView):
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.empty_text = ""
+        self.explained: frozenset[str] = frozenset()
+        """Keys of the columns whose numbers have a derivation."""
         self.rows = RowModel(columns, bold=bold)
         self.setModel(self.rows)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -210,6 +214,26 @@ class RowTable(QTableView):
             *([self.rows.text(line, number) for number in shown] for line in lines or range(self.rows.rowCount())),
         ])  # fmt: skip
 
+    @property
+    def can_explain(self) -> bool:
+        """The cell one is on has a derivation."""
+        index = self.currentIndex()
+        return index.isValid() and self._is_explained(index)
+
+    def explain_current(self) -> None:
+        """Ask for the derivation of the number one is on; of the row's first one where this column has none."""
+        index = self.currentIndex()
+        if not index.isValid():
+            return
+        columns = [column.key for column in self.rows.columns]
+        key = columns[index.column()] if self._is_explained(index) else next(
+            (key for key in columns if key in self.explained), "")  # fmt: skip
+        if key:
+            self.explain.emit(self.rows.row_at(index.row()), key)
+
+    def _is_explained(self, index: QModelIndex) -> bool:
+        return self.rows.columns[index.column()].key in self.explained
+
     def copy(self) -> None:
         """Put the selected rows on the clipboard."""
         QGuiApplication.clipboard().setText(self.as_tsv())
@@ -218,6 +242,8 @@ class RowTable(QTableView):
         """Copy takes whole rows with headers; Enter opens."""
         if event.matches(QKeySequence.StandardKey.Copy):
             self.copy()
+        elif event.key() == Qt.Key.Key_F1 and self.explained:
+            self.explain_current()
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.current() >= 0:
             self.opened.emit(self.current())
         else:
@@ -238,6 +264,8 @@ class RowTable(QTableView):
 
     def _menu(self, point: QPoint) -> None:
         menu = QMenu(self)
+        if self.can_explain:
+            menu.addAction("Explain this number\tF1", self.explain_current)
         menu.addAction("Copy\tCtrl+C", self.copy)
         menu.addAction("Select all", self.selectAll)
         menu.popup(self.viewport().mapToGlobal(point))

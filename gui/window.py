@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from gui import menus, recovery
 from gui.bars import NoticeBar, ProblemBar
 from gui.cards import MetricCard
+from gui.chart_view import ChartView
 from gui.comparison_tree import ComparisonTree
 from gui.document import Document
 from gui.explain import ExplainPanel
@@ -31,6 +32,7 @@ from gui.pages import PAGES
 from gui.pages.page import DescribePage, Page
 from gui.palette import Entry, Palette
 from gui.plan_files import DEFAULT_PLAN, PlanFiles
+from gui.row_table import RowTable
 from gui.settings import Settings
 from gui.sidebar import Sidebar
 from gui.state import Estimator, State
@@ -257,12 +259,32 @@ class Window(QMainWindow):
     def explain_focused(self) -> None:
         """Explain the card or the table's figure one is on, else the first figure of the verdict."""
         focused = QApplication.focusWidget()
-        if isinstance(focused, FigureTree | ComparisonTree):
+        is_one = isinstance(focused, FigureTree | ComparisonTree)
+        if is_one or (isinstance(focused, ChartView | RowTable) and focused.can_explain):
             focused.explain_current()
         else:
             self.explain(focused.key if isinstance(focused, MetricCard) else "time.training")
 
     # Commands, and what is dropped.
+
+    def _chart(self) -> ChartView | None:
+        """The chart one is on, else the first one of the page."""
+        focused = QApplication.focusWidget()
+        seen = [chart for chart in self.page(self._page_key).findChildren(ChartView) if chart.isVisible()]
+        found = focused if focused in seen else next(iter(seen), None)
+        if found is None:
+            self.strip.say("This page shows no chart")
+        return found
+
+    def export_chart(self) -> None:
+        """Write the chart to a file, with the file dialog."""
+        if chart := self._chart():
+            chart.ask_and_export()
+
+    def copy_chart(self) -> None:
+        """Put the chart on the clipboard as an image."""
+        if chart := self._chart():
+            chart.copy_image()
 
     def _build_menus(self) -> dict[str, QAction]:
         files = self.files
@@ -270,7 +292,8 @@ class Window(QMainWindow):
             "new": files.new, "new_window": self.another.emit, "open": files.ask_open, "load_config": files.ask_config,
             "save": files.save, "save_as": files.ask_save_as, "export": files.ask_export, "quit": self.close,
             "undo": self.document.undo, "redo": self.document.redo, "palette": self.find, "run": self.run_profile,
-            "explain": self.explain_focused, "cancel": self.escape,
+            "explain": self.explain_focused, "cancel": self.escape, "export_chart": self.export_chart,
+            "copy_chart": self.copy_chart,
         }  # fmt: skip
         made = menus.build(self, acts, [(page.key, page.title) for page in self.page_classes], self.show_page)
         menu = menus.menu_of(self, "&File")
@@ -356,6 +379,12 @@ class Window(QMainWindow):
         is_automatic = getattr(page, "is_automatic", False)
         self.jobs.put(key, page.job_name(arguments), arguments, page.follow, was_asked=not is_automatic)
 
+    def estimate_again(self) -> None:
+        """A profile was measured: the plan's estimate and those of the scenarios may be others."""
+        for page in self.pages.values():
+            page.forget_estimates()
+        self.estimator.ask_again()
+
     def _start_report(self, arguments: list[str], path: Path) -> None:
         """Draw the report in a process of its own."""
 
@@ -370,6 +399,8 @@ class Window(QMainWindow):
             self.strip.show_idle()
         elif not order.job.was_cancelled:
             words = ": ".join(filter(None, (order.name, order.job.doing)))
+            if before := self.jobs.waits_for:
+                words = f"{order.name}: waits for another window's {before[:1].lower()}{before[1:]}"
             waiting = f"   ·   {self.jobs.waiting} waiting" if self.jobs.waiting else ""
             self.strip.show_job(words + waiting, order.job.share, order.job.left_s)
 
@@ -393,8 +424,12 @@ class Window(QMainWindow):
             again = {"Try again": lambda: (self.show_page(key), self.page(key).begin())} if key in self.pages else {}
             self.notice.say(f"The {order.name.lower()} {outcome.status}: {outcome.message}", actions=again)
         self._show_signs()
+        if order.was_asked and not self.isActiveWindow():
+            QApplication.alert(self)  # the window's entry in the task bar asks to be looked at
         if key == "profile" and order.was_asked:
-            self.estimator.ask_again()
+            for window in QApplication.topLevelWidgets():
+                if isinstance(window, Window):
+                    window.estimate_again()
 
     def escape(self) -> None:
         """Esc: the running job, else the explanation, else the notice."""

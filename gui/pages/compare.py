@@ -186,8 +186,13 @@ class ComparePage(Page):
         made = kind(name, title)
         made.failed.connect(self.failed)
         made.saved.connect(self.done)
+        made.explain.connect(self._explain)
         made.description = self.plan_text
         return made
+
+    def _explain(self, what: Any) -> None:
+        """A figure of the plan's by its key, or a scenario's own."""
+        (self.explain if isinstance(what, str) else self.explain_figure).emit(what)
 
     # Scenarios.
 
@@ -198,6 +203,12 @@ class ComparePage(Page):
         if self._slices.is_running and self._running != "0" and self._asked.get(self._running) is not state.estimate:
             self._slices.stop()
             self._asked.pop(self._running, None)
+        self._quiet.start()
+
+    def forget_estimates(self) -> None:
+        """The scenarios are estimated again, and what would change the answer is asked again."""
+        self._estimates.clear()
+        self._asked.clear()
         self._quiet.start()
 
     def add_plan(self) -> None:

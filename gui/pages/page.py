@@ -43,6 +43,9 @@ class Page(QWidget):
     def reset(self, plan: Plan) -> None:
         """Forget what is typed and not part of the plan."""
 
+    def forget_estimates(self) -> None:
+        """What estimates rest on has changed: none that the page keeps may be shown any more."""
+
     def focus_field(self, path: str) -> bool:
         """Put the cursor into a field; False where this page has none of that path."""
         return False

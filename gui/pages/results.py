@@ -104,6 +104,7 @@ class ResultsPage(Page):
         view = ChartView(chart, title)
         view.failed.connect(self.failed)
         view.saved.connect(self.done)
+        view.explain.connect(lambda key: self.explain.emit(key))
         view.description = self.plan_text
         view.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # as high as the page has room
         self._charts[chart] = view

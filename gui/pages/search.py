@@ -67,6 +67,14 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+EXPLAINED = {
+    "cost_usd": "money.total", "train_time_s": "time.training", "memory_bytes": "memory.total", "mfu": "time.mfu",
+    "step_time_s": "time.step", "energy_kwh": "energy.energy", "co2e_kg": "energy.co2e", "gpu_hours": "time.gpu_hours",
+    "tokens_per_s": "time.tokens_per_s",
+}  # fmt: skip
+"""Columns whose numbers are figures of the layout's own estimate."""
+
+
 @dataclass(frozen=True, eq=False)
 class Points:
     """What the chart draws: the rows of the table, and the plan's estimate among them."""
@@ -82,6 +90,8 @@ class SearchPage(Page):
     key, title, group = "search", "Search", "Answer"
     run = Signal(list)
     cancel = Signal()
+    explain_figure = Signal(object)
+    """Open the derivation of a figure of another layout than the plan's."""
     last: Sign | None = None
     is_automatic = False
     """The search under way was begun by the page itself, to show something when it is first opened."""
@@ -125,6 +135,8 @@ class SearchPage(Page):
         self.table.empty_text = "Layouts appear here, best first."
         self.table.chosen.connect(self._choose_line)
         self.table.opened.connect(lambda _: self.use())
+        self.table.explained = frozenset(EXPLAINED)
+        self.table.explain.connect(lambda line, key: self._explain(self._shown[line], EXPLAINED[key]))
         self.only_front = CheckField()
         self.only_front.setObjectName("search.only_front")
         self.only_front.setAccessibleName("Pareto front only")
@@ -369,6 +381,21 @@ class SearchPage(Page):
         if len({(one["gpus"], one["accelerator"]) for one in self._rows}) == 1:
             return ""
         return f" on {found['gpus']:,} × {found['accelerator']}"
+
+    def _explain(self, number: int, figure: str) -> None:
+        """Estimate a layout that was found, and open one of its figures."""
+        from planner.estimate import estimate
+
+        if self.stale.text() and not self.stale.isHidden():
+            self.failed.emit("This layout was found for another plan; search again, then explain it.")
+            return
+        found, plan = self._rows[number], self.document.plan
+        try:
+            answer = estimate(file.with_settings(plan, list(changes(found, plan).items())))
+        except TrainplanError as error:
+            self.failed.emit(str(error))
+        else:
+            self.explain_figure.emit(answer.figures[figure])
 
     def use(self) -> None:
         """Give the plan the chosen layout and its cluster."""

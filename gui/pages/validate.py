@@ -127,6 +127,9 @@ class ValidatePage(Page):
         self.metric.setMinimumWidth(164)
         self.metric.chosen.connect(lambda _: self._fill_rows())
         self.source = _combo("validate.source", "Source", [(ALL_SOURCES, "")])
+        self.source.setSizeAdjustPolicy(ComboField.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.source.setMinimumContentsLength(8)  # long names are read in the list, which is as wide as they are
+        self.source.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.source.chosen.connect(lambda _: self._fill_rows())
         self.table = RowTable("validate.rows", "Published runs", ROWS)
         self.table.chosen.connect(self._choose_line)
@@ -153,7 +156,8 @@ class ValidatePage(Page):
         self.tabs.setObjectName("validate.tabs")
         self.tabs.setAccessibleName("Rows and summaries")
         self.tabs.tabBar().setDrawBase(False)
-        choose = row(captions[1], self.metric, captions[2], self.source, None)
+        choose = row(captions[1], self.metric, captions[2], self.source)
+        choose.layout().setStretch(3, 1)
         rows = column(choose, self.table, margins=(0, 8, 0, 0), spacing=6)
         rows.layout().setStretch(1, 1)
         self.tabs.addTab(rows, "Ru&ns")
@@ -354,6 +358,7 @@ def _fill(combo: ComboField, choices: list[tuple[str, Any]]) -> None:
     for text, value in choices:
         combo.addItem(text, value)
     combo.setCurrentIndex(max(0, combo.findData(before)))
+    combo.view().setMinimumWidth(combo.view().sizeHintForColumn(0) + 28)
 
 
 def _named(first: str) -> list[Column]:

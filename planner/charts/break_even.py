@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from planner.charts import style
+from planner.charts import scatter, style, ticks
 from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
 from planner.formula import Array
@@ -58,8 +58,8 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     for _, at, usd in data.break_evens:
         axes.plot([at], [usd], marker="o", markersize=6, color=theme.text, linestyle="none", zorder=5)
     axes.set_xlim(calls[0], calls[-1])
-    _ticks(axes.xaxis, *axes.get_xlim(), money=False)
-    _ticks(axes.yaxis, *axes.get_ylim(), money=True)
+    ticks.follow(axes.xaxis, lambda value, digits: _short(value, money=False))
+    ticks.follow(axes.yaxis, lambda value, digits: _short(value, money=True))
     style.label_axes(axes, theme, "Calls over the life", "USD")
     handles, names = axes.get_legend_handles_labels()
     figure.legend(
@@ -81,6 +81,12 @@ def points(data: Data) -> list[tuple[float, float]]:
 def leading(data: Data) -> int:
     """The break-evens lie on the lines."""
     return len(data.break_evens)
+
+
+def series(data: Data) -> list[list[int]]:
+    """The break-evens, then the lines."""
+    names = [-1] * len(data.break_evens) + [way for way in range(len(data.ways)) for _ in range(_POINTS)]
+    return scatter.grouped(names)
 
 
 def readout(data: Data, index: int) -> str:
@@ -147,13 +153,6 @@ def _merged(points: Sequence[tuple[str, float, float]]) -> list[tuple[str, float
         if not kept or point[1] > 1.5 * kept[-1][1]:
             kept.append(point)
     return kept
-
-
-def _ticks(axis: object, low: float, high: float, *, money: bool) -> None:
-    decades = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-    step = max(1, math.ceil(len(decades) / 8))
-    positions = [10.0**d for d in decades][::step]
-    style.ticks(axis, positions, [_short(p, money) for p in positions])
 
 
 def _short(value: float, money: bool) -> str:

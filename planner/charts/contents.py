@@ -169,6 +169,9 @@ def predicted_against_measured(chart: Any, result: Mapping[str, Any]) -> Any:
     return chart.Data.of_result(result) if result else chart.Data()
 
 
-def _rows(figures: list[Figure]) -> list[tuple[str, float, str]]:
+def _rows(figures: list[Figure]) -> list[tuple[str, float, str, str, str, str]]:
     """Parts whose value is known (a price may not be)."""
-    return [(figure.label, figure.value, figure.kind) for figure in figures if figure.value == figure.value]
+    return [
+        (one.label, one.value, one.kind, one.key, one.band_text, one.source)
+        for one in figures if one.value == one.value
+    ]  # fmt: skip

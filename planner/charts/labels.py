@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from planner.charts import style
+from planner.charts import style, view
 
 Box = tuple[float, float, float, float]
 Pixels = NDArray[np.float64]
@@ -36,9 +36,10 @@ def place(
     axes: Axes, labels: Sequence[Label], lines: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
     keep_clear: Sequence[Box] = (),
 ) -> None:  # fmt: skip
-    """Draw the labels, first come first served. Call after the layout: places are found in pixels.
+    """Draw the labels of what is in view, first come first served. Call after the layout: places are found in pixels.
 
     keep_clear: boxes in pixels that are taken already, such as the legend's."""
+    labels = [label for label in labels if view.is_inside(axes, label.x, label.y)]
     points = [axes.transData.transform((label.x, label.y)) for label in labels]
     drawn = [axes.transData.transform(_dense(axes, *line)) for line in lines if len(line[0])]
     line_pixels = np.concatenate(drawn) if drawn else np.empty((0, 2))
@@ -119,4 +120,5 @@ def _lead(axes: Axes, label: Label, at: Pixels, box: Box) -> None:
     end = (min(max(at[0], box[0]), box[2]), min(max(at[1], box[1]), box[3]))
     to_data = axes.transData.inverted()
     (x0, y0), (x1, y1) = to_data.transform(at), to_data.transform(end)
-    axes.plot([x0, x1], [y0, y1], color=label.colour, linewidth=0.7, alpha=0.8, zorder=3, scalex=False, scaley=False)
+    axes.plot([x0, x1], [y0, y1], color=label.colour, linewidth=0.7, alpha=0.8, zorder=3, scalex=False,
+              scaley=False, gid=view.LEADER)  # fmt: skip

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from planner.charts import style
+from planner.charts import scatter, style, ticks
 from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
 from planner.quality.lifetime import Choice, Life
@@ -100,6 +99,11 @@ def leading(data: Data) -> int:
     return len(data.marked)
 
 
+def series(data: Data) -> list[list[int]]:
+    """The named sizes, then the curve."""
+    return scatter.grouped([0] * len(data.marked) + [1] * len(data.parameters))
+
+
 def readout(data: Data, index: int) -> str:
     """One size: its data, what training and serving cost, and from where the prices are."""
     if index < len(data.marked):
@@ -151,10 +155,7 @@ def _limit(axes: Axes, data: Data, scale: float) -> None:
     sizes = [*data.parameters, *(c.parameters for c in data.marked)]
     left, right = min(sizes) / 1.1, max(sizes) * 1.1
     axes.set_xlim(left, right)
-    steps: Sequence[int] = (1, 2, 5) if right / left < 150 else (1,)
-    decades = range(math.floor(math.log10(left)), math.ceil(math.log10(right)) + 1)
-    inside = [s * 10.0**d for d in decades for s in steps if left <= s * 10.0**d <= right]
-    style.ticks(axes.xaxis, inside, [show(p, digits=1) if p >= 1e4 else f"{p:g}" for p in inside])
+    ticks.follow(axes.xaxis, lambda value, digits: show(value, digits=digits - 2) if value >= 1e4 else f"{value:g}")
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 

@@ -53,6 +53,11 @@ def points(data: Data) -> list[tuple[float, float]]:
     return [(float(one.first.tokens), one.flops_per_s or 0.0) for one in data.shapes]
 
 
+def series(data: Data) -> list[list[int]]:
+    """The shapes of each operation."""
+    return scatter.grouped([one.first.operation for one in data.shapes])
+
+
 def readout(data: Data, index: int) -> str:
     """One shape in words."""
     one = data.shapes[index]

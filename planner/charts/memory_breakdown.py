@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from planner.charts import stack, style
-from planner.charts.stack import Part
+from planner.charts.stack import Part, Row
 from planner.charts.style import Table, Theme
 from planner.units import GIB, show
 
 TITLE = "Memory of one GPU"
+ALONG = "y"
+"""Any place of a row means its part."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,29 @@ class Data:
     device: str = ""
 
     @classmethod
-    def of(cls, parts: Sequence[tuple[str, float, str]], capacity_bytes: float | None = None, device: str = "") -> Data:
-        """From (label, bytes, kind) rows."""
+    def of(cls, parts: Sequence[Row], capacity_bytes: float | None = None, device: str = "") -> Data:
+        """From rows in bytes."""
         return cls(stack.parts_of(parts), capacity_bytes, device)
 
     @property
     def total_bytes(self) -> float:
         """Sum of the parts."""
         return sum(part.value for part in self.parts)
+
+
+def points(data: Data) -> list[tuple[float, float]]:
+    """The end of each bar."""
+    return stack.points(data.parts, GIB)
+
+
+def readout(data: Data, index: int) -> str:
+    """One part in words."""
+    return stack.readout(data.parts, index, "B")
+
+
+def explained(data: Data, index: int) -> str:
+    """The key of the figure that a bar is."""
+    return stack.explained(data.parts, index, "memory.total")
 
 
 def draw(figure: Figure, data: Data, theme: Theme) -> None:

@@ -14,6 +14,7 @@ from planner.search.networks import Networks
 from planner.units import show
 
 TITLE = "Is commodity Ethernet enough?"
+ALONG = "y"
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
         return
     axes = style.start(figure, theme)
     most = max(bar.usd for bar in data.bars)
-    scale, unit = next(
-        (pair for pair in ((1e6, "Million USD"), (1e3, "Thousand USD")) if most >= pair[0]), (1.0, "USD")
-    )
+    scale, unit = _scale(data)
     for row, bar in enumerate(data.bars):
         rest = (bar.usd - bar.network_usd) / scale
         axes.barh(row, rest, height=0.6, color=theme.parts[0 if bar.ethernet else 3])
@@ -81,6 +80,29 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     style.finish(figure, theme, TITLE, data.verdict.partition(";")[0])
 
 
+def points(data: Data) -> list[tuple[float, float]]:
+    """The end of each bar."""
+    scale = _scale(data)[0]
+    return [(bar.usd / scale, float(row)) for row, bar in enumerate(data.bars)]
+
+
+def readout(data: Data, index: int) -> str:
+    """One network in words."""
+    bar = data.bars[index]
+    told = [
+        f"{_named(bar)}: {show(bar.usd, 'USD')} in {show(bar.seconds, 's')}, {show(bar.energy_kwh, 'kWh')}, estimated",
+        f"{show(bar.network_usd, 'USD')} of it for the network, which adds {bar.price_share:.1%} to a GPU-hour",
+    ]
+    if bar.break_even_share > 0 and math.isfinite(bar.break_even_share):
+        told.append(f"it pays up to {bar.break_even_share:.1%}")
+    return "\n".join(told)
+
+
+def explained(data: Data, index: int) -> str:
+    """The key of the figure that a bar is: the plan's own cost."""
+    return "money.total" if data.bars[index].is_plans else ""
+
+
 def describe(data: Data) -> str:
     """The verdict."""
     return f"{data.verdict}.".replace("\N{NO-BREAK SPACE}", " ") if data.verdict else "No networks to show yet."
@@ -94,6 +116,11 @@ def table(data: Data) -> Table:
         for bar in data.bars
     ]
     return header, rows
+
+
+def _scale(data: Data) -> tuple[float, str]:
+    most = max((bar.usd for bar in data.bars), default=1.0)
+    return next((pair for pair in ((1e6, "Million USD"), (1e3, "Thousand USD")) if most >= pair[0]), (1.0, "USD"))
 
 
 def _named(bar: Bar) -> str:

@@ -41,6 +41,8 @@ class Data:
     is_choice: bool = False
     x_texts: tuple[str, ...] = ()
     left_out: int = 0
+    figure: str = ""
+    """Under which key an estimate has it."""
 
     @classmethod
     def of(cls, found: Curve, measure: str) -> Data:
@@ -53,7 +55,8 @@ class Data:
             for number, point in enumerate(found.points)
         ]  # fmt: skip
         kept = tuple(spot for spot in spots if not math.isnan(spot.y))
-        return cls(kept, chosen.title, one.title, one.unit, words, tuple(s.text for s in kept), found.left_out)
+        return cls(kept, chosen.title, one.title, one.unit, words, tuple(s.text for s in kept), found.left_out,
+                   one.figure)  # fmt: skip
 
 
 def draw(figure: Figure, data: Data, theme: Theme) -> None:
@@ -115,15 +118,20 @@ def readout(data: Data, index: int) -> str:
     return told + ("" if spot.fits else "\ndoes not fit in memory") + ("\nas planned" if spot.is_plans else "")
 
 
+def explained(data: Data, index: int) -> str:
+    """The key of the figure that a point is: the plan's own."""
+    return data.figure if data.spots[index].is_plans else ""
+
+
 def _scales(axes: Axes, data: Data) -> None:
     y = [spot.y for spot in data.spots]
-    scatter.scale(axes.yaxis, min(y), max(y), show=lambda value: show(value, data.unit))
+    scatter.scale(axes.yaxis, min(y), max(y), show=lambda value, digits: show(value, data.unit, digits))
     if data.is_choice:
         axes.set_xlim(-0.5, len(data.spots) - 0.5)
         style.ticks(axes.xaxis, [spot.x for spot in data.spots], list(data.x_texts))
         return
     x = [spot.x for spot in data.spots]
-    scatter.scale(axes.xaxis, min(x), max(x), show=lambda value: _near(data.spots, value))
+    scatter.scale(axes.xaxis, min(x), max(x), show=lambda value, digits: _near(data.spots, value))
 
 
 def _near(spots: Sequence[Spot], value: float) -> str:

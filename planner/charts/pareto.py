@@ -78,6 +78,11 @@ def points(data: Data) -> list[tuple[float, float]]:
     return [_place(mark, data.against) for mark in data.marks]
 
 
+def series(data: Data) -> list[list[int]]:
+    """The layouts of each cluster."""
+    return scatter.grouped([mark.cluster for mark in data.marks])
+
+
 def readout(data: Data, index: int) -> str:
     """One mark in words."""
     mark = data.marks[index]
@@ -181,7 +186,9 @@ def _limit(
         what += " (GiB)"
     else:
         shown = NAMES[data.against][1]
-        scatter.scale(axes.yaxis, min(others), max(others), show=lambda value: _trimmed(show(value, shown)))
+        scatter.scale(
+            axes.yaxis, min(others), max(others), show=lambda value, digits: _trimmed(show(value, shown, digits))
+        )
     style.label_axes(axes, theme, f"Training time ({name})", what)
 
 

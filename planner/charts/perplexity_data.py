@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from planner.charts import scatter
 from planner.charts.style import Table
 from planner.quality.budget import show_budget
 from planner.quality.frontier import Frontier, Line, Point
@@ -106,6 +107,12 @@ def points(data: Data) -> list[tuple[float, float]]:
 def leading(data: Data) -> int:
     """The markers lie on the curves."""
     return len(data.markers)
+
+
+def series(data: Data) -> list[list[int]]:
+    """The models, the curve, then each other budget."""
+    counts = [len(data.markers), len(data.parameters), *(len(line.parameters) for line in data.lines)]
+    return scatter.grouped([number for number, count in enumerate(counts) for _ in range(count)])
 
 
 def readout(data: Data, index: int) -> str:

@@ -17,6 +17,8 @@ from planner.charts.style import Table, Theme
 from planner.units import show
 
 TITLE = "Predicted against measured"
+ALONG = "y"
+"""Any place of a row means its part."""
 _HEIGHT = 0.36
 _NARROW_INCHES = 4.4
 
@@ -98,6 +100,33 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
         style.label_axes(axes, theme, name)
     _legend(figure, theme)
     style.finish(figure, theme, TITLE, _subtitle(data))
+
+
+def points(data: Data) -> list[tuple[float, float]]:
+    """The longer bar of each part: the times, then the memory."""
+    return [
+        (max(one.predicted, one.measured) / scale, float(line))
+        for pairs, (scale, _) in ((data.times, _time_scale(data.times)), (data.memory, _memory_scale(data.memory)))
+        for line, one in enumerate(pairs)
+    ]  # fmt: skip
+
+
+def axes_of(data: Data, index: int) -> int:
+    """Time stands above memory."""
+    return int(bool(data.times) and index >= len(data.times))
+
+
+def readout(data: Data, index: int) -> str:
+    """One part in words."""
+    is_time = index < len(data.times)
+    one, unit = (data.times[index], "s") if is_time else (data.memory[index - len(data.times)], "B")
+    band = f" ({show(one.band[0], unit)} – {show(one.band[1], unit)})" if one.band else ""
+    ends = f" ({show(one.quartiles[0], unit)} – {show(one.quartiles[1], unit)})" if one.quartiles else ""
+    error = f": {one.error:+.1%}" if one.error is not None else ""
+    return (
+        f"{one.label}{error}\npredicted {show(one.predicted, unit)}{band}, estimated\n"
+        f"measured {show(one.measured, unit)}{ends}"
+    )
 
 
 def describe(data: Data) -> str:

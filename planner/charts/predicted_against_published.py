@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from planner import units
-from planner.charts import scatter, style
+from planner.charts import scatter, style, ticks
 from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
 from planner.units import show
@@ -65,6 +65,11 @@ def points(data: Data) -> list[tuple[float, float]]:
     return [(mark.published, mark.predicted) for mark in data.marks]
 
 
+def series(data: Data) -> list[list[int]]:
+    """The rows inside their band, outside it, and without one."""
+    return scatter.grouped([mark.inside_band for mark in data.marks])
+
+
 def readout(data: Data, index: int) -> str:
     """One mark in words."""
     mark = data.marks[index]
@@ -85,10 +90,8 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     axes.set_ylim(low, high)
     axes.set_box_aspect(1.0)
     axes.set_anchor("NW")
-    unit, most = units.GIB if data.unit == "B" else 1.0, scatter.ticks_that_fit(axes, horizontal=True)
-    positions = scatter.log_ticks(low / unit, high / unit, most)
     for axis in (axes.xaxis, axes.yaxis):
-        style.ticks(axis, [position * unit for position in positions], [_tick(at, data.unit) for at in positions])
+        ticks.follow(axis, lambda value, digits: _tick(value, data.unit), units.GIB if data.unit == "B" else 1.0)
     _draw_errors(axes, low, high, theme)
     _draw_marks(axes, data, theme)
     style.label_axes(axes, theme, f"Published {data.metric.lower()}", f"Predicted {data.metric.lower()}")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from planner.charts import operations, style
+from planner.charts import operations, style, ticks
 from planner.charts.style import Table, Theme
 from planner.timing.profile_comparison import Change, ProfileComparison
 
@@ -21,10 +21,6 @@ MOST_CLASSES = 12
 WITHIN = "within the spread"
 _LOOKS = {"faster": ("optimum", "<"), "slower": ("limit", ">"), WITHIN: ("muted", "o")}
 """Colour's role and mark of a verdict."""
-_TICKS = (1.0, 2.0, 0.5, 10.0, 0.1, 5.0, 0.2, 1.25, 0.8, 1.5, 0.67, 1.1, 0.9, 3.0, 0.33, 50.0, 0.02, 20.0, 0.05)
-"""Ratios worth a tick, the roundest first."""
-_TICK_PX, _AXES_SHARE = 40.0, 0.6
-"""Room of a tick's label; about what share of the figure's width the axes get."""
 _LEAST_REACH = 1.12
 """The axis shows at least so much on either side of no change."""
 
@@ -100,7 +96,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     style.ticks(axes.yaxis, [float(line) for line in range(len(rows))], [class_name(one) for one in rows])
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
-    _ratio_ticks(axes, reach)
+    ticks.follow(axes.xaxis, "×{:,g}".format)
     style.label_axes(axes, theme, "Time after ÷ before")
     _legend(figure, theme)
     style.finish(figure, theme, TITLE, _subtitle(data))
@@ -155,17 +151,6 @@ def _reach(rows: Sequence[Change]) -> float:
     seen = [value for one in rows for value in (one.lowest, one.largest, 1 + one.spread)]
     most = max(max(value, 1 / value) for value in seen)
     return float(max(_LEAST_REACH, most) ** 1.1)
-
-
-def _ratio_ticks(axes: Axes, reach: float) -> None:
-    """No change first, then the roundest ratios that are far enough from those already there."""
-    width_px = _AXES_SHARE * axes.figure.bbox.width / axes.figure.dpi * 100
-    kept: list[float] = []
-    for tick in (tick for tick in _TICKS if 1 / reach <= tick <= reach):
-        apart = [abs(math.log(tick / other)) / (2 * math.log(reach)) * width_px for other in kept]
-        if min(apart, default=math.inf) > _TICK_PX:
-            kept.append(tick)
-    style.ticks(axes.xaxis, sorted(kept), [f"×{tick:g}" for tick in sorted(kept)])
 
 
 def _subtitle(data: Data) -> str:

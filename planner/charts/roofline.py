@@ -73,6 +73,11 @@ def points(data: Data) -> list[tuple[float, float]]:
     return [(intensity(row), row.flops_per_s) for row in data.rows]
 
 
+def series(data: Data) -> list[list[int]]:
+    """The rows of each operation."""
+    return scatter.grouped([row.operation for row in data.rows])
+
+
 def readout(data: Data, index: int) -> str:
     """One row in words."""
     row = data.rows[index]

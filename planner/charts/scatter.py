@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
-from planner.charts import style
+from planner.charts import ticks
 from planner.charts.style import Theme
+from planner.charts.ticks import Show
 
 REACH_PX = 14.0
 """How far from a point the pointer may be and still mean it."""
@@ -66,6 +67,14 @@ def _apart(places: Any, x_px: float, y_px: float, along: str) -> Any:
     return np.hypot(places[:, 0] - x_px, places[:, 1] - y_px)
 
 
+def grouped(names: Sequence[object]) -> list[list[int]]:
+    """Indices by name, in the order in which the names come: the series that a keyboard goes along."""
+    found: dict[object, list[int]] = {}
+    for index, name in enumerate(names):
+        found.setdefault(name, []).append(index)
+    return list(found.values())
+
+
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
     """Indices of the points that no other is below and left of, from left to right."""
     found: list[int] = []
@@ -78,21 +87,21 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def scale(
-    axis: Any, low: float, high: float, unit: float = 1.0, show: Callable[[float], str] = "{:,g}".format, *,
+    axis: Any, low: float, high: float, unit: float = 1.0, show: Show = "{:,g}".format, *,
     is_log: bool | None = None,
 ) -> None:  # fmt: skip
-    """Limits with some air, and round ticks inside them; logarithmic where the ends are far apart, or as `is_log` says.
+    """Limits with some air, and round ticks that follow the view; logarithmic where the ends are far apart, or as
+    `is_log` says.
 
-    unit: what one of the axis' unit is in the data's (86,400 for days of seconds); `show` writes a number of it."""
+    unit: what one of the axis' unit is in the data's (86,400 for days of seconds); `show` writes a number of it
+    with so many digits."""
     log = low > 0 and high / low >= _WIDE if is_log is None else is_log
     air = (high / low) ** 0.06 if log else (high - low or abs(high) or 1.0) * 0.08
     left, right = (low / air, high * air) if log else (low - air, high + air)
     axes, horizontal = axis.axes, axis is axis.axes.xaxis
     (axes.set_xscale if horizontal else axes.set_yscale)("log" if log else "linear")
     (axes.set_xlim if horizontal else axes.set_ylim)(left, right)
-    most = ticks_that_fit(axes, horizontal=horizontal)
-    positions = log_ticks(left / unit, right / unit, most) if log else _linear_ticks(left / unit, right / unit, most)
-    style.ticks(axis, [position * unit for position in positions], [show(position) for position in positions])
+    ticks.follow(axis, show, unit)
 
 
 def is_small(axes: Axes) -> bool:
@@ -100,32 +109,7 @@ def is_small(axes: Axes) -> bool:
     return bool(axes.figure.bbox.height / axes.figure.dpi * 100 < SMALL_PX)
 
 
-def ticks_that_fit(axes: Axes, *, horizontal: bool) -> int:
-    """How many tick labels an axis of the figure has room for."""
-    box = axes.figure.bbox
-    scale = axes.figure.dpi / 100
-    return max(2, min(7, int(box.width / scale / 74 if horizontal else box.height / scale / 44)))
-
-
 def halo(axes: Axes, theme: Theme) -> None:
     """Texts among points stay readable: a rim of the background round the letters."""
     for text in axes.texts:
         text.set_path_effects([withStroke(linewidth=2.4, foreground=theme.background)])
-
-
-def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Round positions of a log axis: 1, 2, 5 or 1, 3 of each decade, or fewer, whichever are few enough."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for steps in ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
-        found = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
-        if len(found) <= most:
-            return found
-    return found[:: math.ceil(len(found) / most)]
-
-
-def _linear_ticks(low: float, high: float, most: int) -> list[float]:
-    rough = (high - low) / most
-    decade = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * decade for size in (1.0, 2.0, 2.5, 5.0, 10.0) if size * decade >= rough)
-    numbers = range(math.ceil(low / step), math.floor(high / step) + 1)
-    return [float(f"{number * step:.12g}") for number in numbers if number * step >= 0 or low >= 0]

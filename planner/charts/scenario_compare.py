@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from planner.charts import style
 from planner.charts.style import Table, Theme
+from planner.estimate import Figure
 from planner.scenarios.comparison import Comparison, FigureRow
 from planner.units import show
 
@@ -27,6 +28,8 @@ class Bar:
     high: float | None
     ratio: float
     overlaps: bool | None
+    figure: Figure | None = None
+    """Of the scenario's own estimate."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,11 @@ class Data:
         for number, (scenario, figure) in enumerate(zip(found.scenarios, row.figures, strict=True)):
             if figure is not None and not math.isnan(figure.value):
                 ratio, overlaps = (row.ratio(number), row.overlaps(number)) if number else (math.nan, None)
-                bars.append(Bar(scenario.name, figure.value, figure.low, figure.high, ratio, overlaps))
+                bars.append(Bar(scenario.name, figure.value, figure.low, figure.high, ratio, overlaps, figure))
         return cls(tuple(bars), row.label, row.unit)
 
 
-def draw(figure: Figure, data: Data, theme: Theme) -> None:
+def draw(figure: Canvas, data: Data, theme: Theme) -> None:
     """Draw on the figure, at the size that it has now."""
     if not data.bars:
         style.message(figure, theme, data.label or "Scenarios", describe(data))
@@ -114,6 +117,11 @@ def readout(data: Data, index: int) -> str:
     )
     sure = "\nbands overlap: the order is not certain" if bar.overlaps else ""
     return f"{bar.name}: {show(bar.value, data.unit)}{_delta(bar)}{band}{sure}"
+
+
+def explained(data: Data, index: int) -> Figure | None:
+    """The figure that a bar is."""
+    return data.bars[index].figure
 
 
 def _delta(bar: Bar) -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from planner.charts import style
+from planner.charts import scatter, style
 from planner.charts.style import Table, Theme
 from planner.schedule.order import Pipeline
 from planner.schedule.step import KINDS, Event, Schedule
@@ -110,6 +110,19 @@ def table(data: Data) -> Table:
 def points(data: Data) -> list[tuple[float, float]]:
     """The middle of each event."""
     return [((one.start_s + one.end_s) / 2, float(one.stage)) for one in data.events]
+
+
+def at(data: Data, x: float, y: float) -> int | None:
+    """The block that holds a place."""
+    for index, one in enumerate(data.events):
+        if one.stage == round(y) and one.start_s <= x <= one.end_s:
+            return index
+    return None
+
+
+def series(data: Data) -> list[list[int]]:
+    """What each stage does."""
+    return scatter.grouped([one.stage for one in data.events])
 
 
 def readout(data: Data, index: int) -> str:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from planner.charts import style
+from planner.charts import style, ticks
 from planner.charts.labels import Label, place
-from planner.charts.perplexity_data import Data, Marker, Series, leading, points, readout, short, table
+from planner.charts.perplexity_data import Data, Marker, Series, leading, points, readout, series, short, table
 from planner.charts.style import Theme
 from planner.units import show
 
-__all__ = ["TITLE", "Data", "Marker", "Series", "describe", "draw", "leading", "points", "readout", "table"]
+__all__ = ["TITLE", "Data", "Marker", "Series", "describe", "draw", "leading", "points", "readout", "series", "table"]
 
 TITLE = "Perplexity against size"
 _HEADROOM = 1.30
@@ -114,12 +113,12 @@ def _draw_markers(axes: Axes, data: Data, theme: Theme) -> None:
     looks += [
         (one, shape, theme.background, theme.observed) for one, shape in zip(data.observed, "^v<>Ph", strict=False)
     ]
-    for series, shape, face, edge in looks:
-        if series:
-            shown = [one for one in series.markers if not (data.plan and _same_place(one, data.plan))]
+    for models, shape, face, edge in looks:
+        if models:
+            shown = [one for one in models.markers if not (data.plan and _same_place(one, data.plan))]
             axes.plot(
                 [one.parameters for one in shown], [one.perplexity for one in shown], linestyle="none", marker=shape,
-                markersize=5.5, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=1.2, label=series.title,
+                markersize=5.5, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=1.2, label=models.title,
                 zorder=4,
             )  # fmt: skip
     single = (
@@ -147,25 +146,8 @@ def _limit(axes: Axes, data: Data) -> None:
     sizes += [marker.parameters for marker in data.markers]
     left, right = min(sizes) / 1.25, max(sizes) * 1.25
     axes.set_xlim(left, right)
-    decades = math.log10(right / left)
-    style.ticks(axes.xaxis, *_ticks(left, right, (1, 2, 5) if decades < 2.2 else (1, 3) if decades < 3.2 else (1,)))
-    style.ticks(axes.yaxis, *_perplexity_ticks(low, high))
-
-
-def _ticks(left: float, right: float, steps: tuple[int, ...]) -> tuple[list[float], list[str]]:
-    decades = range(math.floor(math.log10(left)), math.ceil(math.log10(right)) + 1)
-    positions = [step * 10.0**decade for decade in decades for step in steps]
-    inside = [position for position in positions if left <= position <= right]
-    return inside, [short(position) for position in inside]
-
-
-def _perplexity_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Five or so round perplexities."""
-    for step in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000):
-        if (high - low) / step <= 7:
-            break
-    positions = [round(float(value), 6) for value in np.arange(math.ceil(low / step) * step, high, step)]
-    return positions, [f"{value:g}" for value in positions]
+    ticks.follow(axes.xaxis, lambda value, digits: short(value))
+    ticks.follow(axes.yaxis)
 
 
 def _labels(data: Data, theme: Theme) -> list[Label]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from planner import units
 from planner.charts import style
 from planner.charts.style import Theme
 
@@ -21,16 +23,46 @@ _HATCH_WIDTH = 0.6
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the whole. `kind`: measured, published, estimated or assumed."""
+    """A part of the whole. `kind`: measured, published, estimated or assumed. `key`: of the estimate's figure that it
+    is, where it is one; `band` and `source` as the figure tells them."""
 
     label: str
     value: float
     kind: str = "estimated"
+    key: str = ""
+    band: str = ""
+    source: str = ""
 
 
-def parts_of(rows: Sequence[tuple[str, float, str]]) -> tuple[Part, ...]:
-    """Parts from (label, value, kind) rows."""
+Row = tuple[str, float, str] | tuple[str, float, str, str, str, str]
+"""Label, value, kind; of a figure of an estimate also its key, band and source."""
+
+
+def parts_of(rows: Sequence[Row]) -> tuple[Part, ...]:
+    """Parts from rows."""
     return tuple(Part(*row) for row in rows)
+
+
+def points(parts: Sequence[Part], scale: float) -> list[tuple[float, float]]:
+    """The end of the total's bar, then of each part's. `scale`: one of the axis' unit in the parts'."""
+    ends = list(accumulate(part.value for part in drawn(parts)))
+    return [(ends[-1] / scale, 0.0), *((end / scale, float(row)) for row, end in enumerate(ends, 1))] if ends else []
+
+
+def readout(parts: Sequence[Part], index: int, unit: str) -> str:
+    """The total, or a part with its share, band, kind and source."""
+    total = sum(part.value for part in parts)
+    if index == 0:
+        return f"Total: {units.show(total, unit)}"
+    part = drawn(parts)[index - 1]
+    band = f" ({part.band})" if part.band else ""
+    told = [f"{part.label}: {units.show(part.value, unit)}{band}, {part.kind}, {part.value / total:.1%} of the total"]
+    return "\n".join([*told, *([f"Source: {part.source}"] if part.source else [])])
+
+
+def explained(parts: Sequence[Part], index: int, total: str) -> str:
+    """The key of the figure that a point is; `total`: that of the whole."""
+    return (total if any(part.key for part in parts) else "") if index == 0 else drawn(parts)[index - 1].key
 
 
 def drawn(parts: Sequence[Part]) -> list[Part]:

@@ -14,6 +14,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from planner.charts import view
+
 Kind = Literal["measured", "published", "estimated", "assumed"]
 Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 """Header (units in it) and rows."""
@@ -116,7 +118,7 @@ def ticks(axis: Any, positions: list[float], labels: list[str]) -> None:
 
 
 def finish(figure: Figure, theme: Theme, title: str, subtitle: str = "") -> None:
-    """Heading above, then one pass of constrained layout, then the layout engine off: later draws cost half."""
+    """The view and the heading, then one pass of constrained layout, then the engine off: later draws cost half."""
     width, height = _size_px(figure)
     scale = figure.dpi / 72
     top = _PAD_PX * figure.dpi / 100
@@ -139,6 +141,7 @@ def finish(figure: Figure, theme: Theme, title: str, subtitle: str = "") -> None
             line.set_in_layout(False)
             _narrow(figure, line)
             top += size * 1.45 * scale
+    view.apply(figure)
     lay_out(figure, 1 - (top + 4 * scale) / height)
 
 

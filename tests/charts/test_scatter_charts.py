@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from planner.charts import pareto, predicted_against_published, scatter, style
 from planner.charts.export import csv_text
+from planner.charts.ticks import log_ticks
 
 DAY_S = 86400.0
 GIB = 2.0**30
@@ -126,5 +127,5 @@ def test_rows_without_a_prediction_are_left_out() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0.01, 1000.0), (3.0, 5.0), (1e9, 2e9)])
 def test_log_ticks_are_round_and_few(low: float, high: float) -> None:
-    ticks = scatter.log_ticks(low, high, 5)
+    ticks = log_ticks(low, high, 5)
     assert 1 <= len(ticks) <= 5 and all(low <= tick <= high for tick in ticks)
