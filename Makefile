@@ -6,7 +6,7 @@ python := .venv/bin/python
 installed := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint smoke format lock clean system-for-run system-for-tests
+.PHONY: help run test lint smoke pictures format lock clean system-for-run system-for-tests
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ smoke: $(installed)  ## the GPU campaign's dry run on the CPU, a minute or two
 format: $(installed)  ## let ruff lay out the code and mend what it can
 	@$(python) -m ruff format .
 	@$(python) -m ruff check --fix .
+
+pictures: $(installed)  ## take the pictures of README and docs anew
+	@$(python) docs/pictures.py
 
 lock:  ## write requirements.lock anew from requirements.in, newest versions
 	@$(PYTHON) -m venv build/uv

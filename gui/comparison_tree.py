@@ -21,6 +21,7 @@ HEADLINES = (
 )  # fmt: skip
 MORE_IS_BETTER = ("time.tokens_per_s", "time.tokens_per_s_per_gpu", "time.flops_per_gpu", "time.mfu",
                   "time.mfu_causal", "time.hfu", "time.goodput")  # fmt: skip
+NAME_WIDTH, CELL_AIR = 96, 10
 JUDGED = ("money.", "time.", "memory.", "energy.", "quality.")
 
 
@@ -39,6 +40,8 @@ class ComparisonTree(QTreeWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.header().setStretchLastSection(False)
+        self.header().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.currentItemChanged.connect(self._tell)
         self.itemActivated.connect(self._open)
         self.itemDoubleClicked.connect(self._open)
@@ -58,9 +61,11 @@ class ComparisonTree(QTreeWidget):
         figures.sort(key=lambda row: HEADLINES.index(row.key) if row.key in HEADLINES else len(HEADLINES))
         self._add_group("Results", [[row.label, *_cells(row)] for row in figures], figures)
         self.expandAll()
-        for number in range(len(header)):
+        for number, name in enumerate(header):
             self.headerItem().setTextAlignment(number, _side(number))
-            self.header().setSectionResizeMode(number, QHeaderView.ResizeMode.ResizeToContents)
+            self.headerItem().setToolTip(number, name)
+            self.header().setSectionResizeMode(number, QHeaderView.ResizeMode.Interactive)
+            self.setColumnWidth(number, self._width(number, name))
         self._choose(key)
 
     def _add_group(self, title: str, lines: list[list[str]], rows: list[Any]) -> None:
@@ -79,6 +84,12 @@ class ComparisonTree(QTreeWidget):
             if hasattr(row, "figures"):
                 _tone(item, row)
             group.addChild(item)
+
+    def _width(self, number: int, name: str) -> int:
+        """As wide as its cells; a long name of a scenario is cut in its middle and told by its tip, so that four find
+        room."""
+        cells, title = self.sizeHintForColumn(number) + CELL_AIR, self.header().fontMetrics().horizontalAdvance(name)
+        return max(cells, min(title + 2 * CELL_AIR, NAME_WIDTH))
 
     def explain_current(self) -> None:
         """Open the derivation of the figure one is on."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -59,6 +60,68 @@ class Node:
         if self.function is None:
             return self.value
         return float(self.function(**{name: _plain(value) for name, value in self.inputs.items()}))
+
+
+class _Arithmetic(Node):
+    """A step of plain arithmetic. What it is called and made of is worked out when somebody asks: an estimate has
+    hundreds of such steps, and is made anew with every key."""
+
+    def __init__(
+        self, sign: str, value: float, operands: list[Any], act: Callable[..., Any], kwargs: dict[str, Any]
+    ) -> None:
+        self.__dict__.update(
+            source="arithmetic", unit="", sign=sign, value=value, operands=operands, act=act, kwargs=kwargs
+        )
+
+    @cached_property
+    def groups(self) -> list[list[Any]]:
+        """The numbers that each operand brings in."""
+        return [_parts(self.sign, operand) for operand in self.__dict__["operands"]]
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """By label; a second number of the same label gets a prime."""
+        found: dict[str, Any] = {}
+        for part in (part for group in self.groups for part in group):
+            label = _label(part)
+            while label in found:
+                label += "′"
+            found[label] = part
+        return found
+
+    @cached_property
+    def expression(self) -> str:
+        """With the labels put in."""
+        return _written(self.sign, list(self.inputs))
+
+    @cached_property
+    def name(self) -> str:
+        """The expression, shortened where it is long."""
+        return self.expression if len(self.expression) <= _LONGEST_LABEL else _shortened(self.sign, self.inputs)
+
+    def function(self, **numbers: float) -> Any:
+        """The same operations in the same order: a sum of many rounds as it did."""
+        values = iter(numbers.values())
+        rounded = []
+        for operand, group in zip(self.__dict__["operands"], self.groups, strict=True):
+            mine = [next(values) for _ in group]
+            node = operand.node if len(mine) > 1 else None
+            rounded.append(node.function(**dict(zip(node.inputs, mine, strict=True))) if node else mine[0])
+        return self.__dict__["act"](*rounded, **self.__dict__["kwargs"])
+
+
+class _Applied(Node):
+    """A formula with what it was given, which is put beside its parameters' names when somebody asks."""
+
+    def __init__(self, bind: Callable[[], inspect.BoundArguments], **told: Any) -> None:
+        self.__dict__.update(told, bind=bind)
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """By parameter name, defaults included."""
+        bound = self.__dict__["bind"]()
+        bound.apply_defaults()
+        return dict(bound.arguments)
 
 
 class Traced(float):
@@ -114,7 +177,10 @@ def _step(name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, 
     if not any(isinstance(value, Traced) for value in operands):
         return _constant(float(result))
     folded = _folded(sign, operands) if len(operands) == 2 else None
-    return folded if folded is not None else _told(sign, float(result), operands, function, kwargs)
+    if folded is not None:
+        return folded
+    value = float(result)
+    return Traced(value, _Arithmetic(sign, value, operands, function, kwargs))
 
 
 def _folded(sign: str, operands: list[Any]) -> Traced | None:
@@ -131,36 +197,9 @@ def _folded(sign: str, operands: list[Any]) -> Traced | None:
     return _constant(0.0) if ends and finite else None
 
 
-def _told(
-    sign: str, result: float, operands: list[Any], function: Callable[..., Any], kwargs: dict[str, Any]
-) -> Traced:
-    """A step of arithmetic as a traced number."""
-    groups = [_parts(sign, operand) for operand in operands]
-    inputs: dict[str, Any] = {}
-    for part in (part for group in groups for part in group):
-        label = _label(part)
-        while label in inputs:
-            label += "′"
-        inputs[label] = part
-    expression = _written(sign, list(inputs))
-    label = expression if len(expression) <= _LONGEST_LABEL else _shortened(sign, inputs)
-
-    def again(**numbers: float) -> Any:
-        """The same operations in the same order: a sum of many rounds as it did."""
-        values = iter(numbers.values())
-        rounded = []
-        for operand, group in zip(operands, groups, strict=True):
-            mine = [next(values) for _ in group]
-            node = operand.node if len(mine) > 1 else None
-            rounded.append(node.function(**dict(zip(node.inputs, mine, strict=True))) if node else mine[0])
-        return function(*rounded, **kwargs)
-
-    return Traced(result, Node(label, expression, "arithmetic", "", result, inputs, function=again, sign=sign))
-
-
 def _is_real_scalar(value: Any) -> bool:
     """One real number: no array, no truth value, no count of dimensions."""
-    return np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f"
+    return isinstance(value, float) or bool(np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f")
 
 
 def _constant(value: float) -> Traced:
@@ -266,11 +305,12 @@ def formula(expression: str, *, unit: str, source: str) -> Callable[[Callable[P,
                 _recording.reset(token)
             if np.ndim(result):
                 return cast(R, result)
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
             value = float(result)
-            inputs = dict(bound.arguments)
-            return Traced(value, Node(function.__name__, expression, source, unit, value, inputs, function=function))  # type: ignore[return-value]
+            node = _Applied(
+                functools.partial(signature.bind, *args, **kwargs), name=function.__name__, expression=expression,
+                source=source, unit=unit, value=value, function=function,
+            )  # fmt: skip
+            return Traced(value, node)  # type: ignore[return-value]
 
         call.expression = expression  # type: ignore[attr-defined]
         call.unit = unit  # type: ignore[attr-defined]
