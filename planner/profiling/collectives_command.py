@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from planner import units
 from planner.errors import CancelledError, InputError, MissingError, TrainplanError
 from planner.plan import shipped
-from planner.profiling import command, rendezvous
+from planner.profiling import console, rendezvous
 from planner.profiling.rendezvous import Place
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, cancel: Callable[[], bool]) -> int:
     """
     if arguments.plan:
         raise InputError("--plan lists a layer's measurements; leave it out with --collectives")
-    command.require_torch()
+    console.require_torch()
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # its errors come as exceptions, once
     where = rendezvous.place()
     if where is None:
@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace, cancel: Callable[[], bool]) -> int:
         if where.speaks_for_node:
             raise
         return error.exit_code
-    code = _tell(happenings, where, command.print_events if arguments.events else print_table)
-    if code not in (0, command.CANCELLED):
+    code = _tell(happenings, where, console.print_events if arguments.events else print_table)
+    if code not in (0, console.CANCELLED):
         sys.stdout.flush()
         os._exit(code)  # a backend's threads may wait for ever for a rank that is gone
     rendezvous.leave()
@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace, cancel: Callable[[], bool]) -> int:
 
 def _joined(where: Place, arguments: argparse.Namespace, cancel: Callable[[], bool]) -> Iterator[Event]:
     """The events of a measurement among ranks that have met."""
-    timeout_s = command.duration("--timeout", arguments.timeout) or rendezvous.TIMEOUT_S
-    budget_s, limit_bytes = command.duration("--budget", arguments.budget), command.size(arguments.memory_limit)
+    timeout_s = console.duration("--timeout", arguments.timeout) or rendezvous.TIMEOUT_S
+    budget_s, limit_bytes = console.duration("--budget", arguments.budget), console.size(arguments.memory_limit)
     model = shipped.model(arguments.model)
     fabric = shipped.fabric(arguments.fabric).name if arguments.fabric else ""
     from planner.profiling import collectives, devices
@@ -101,7 +101,7 @@ def _tell(happenings: Iterator[Event], where: Place, show: Callable[[Iterator[Ev
 
     def mine() -> Iterator[Event]:
         for event in happenings:
-            codes.append(command.exit_code(event, codes[-1]))
+            codes.append(console.exit_code(event, codes[-1]))
             if event.message if isinstance(event, Failed) else where.rank == 0:
                 yield event
 
@@ -143,9 +143,9 @@ def print_table(happenings: Iterator[Event]) -> int:
                 fitted.append(curve)
             case events.Finished():
                 print("\n\n".join(filter(None, (_rows_table(rows), _curves_table(fitted), _closing(event)))))
-        if words := command.words(event):
+        if words := console.words(event):
             print(words, file=sys.stderr, flush=True)
-        code = command.exit_code(event, code)
+        code = console.exit_code(event, code)
     return code
 
 

@@ -8,7 +8,6 @@ runs: what was measured is saved, and the exit code is 130.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 import time
@@ -17,17 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner import units
-from planner.errors import InputError, MissingError, TrainplanError
+from planner.errors import TrainplanError
 from planner.plan import shipped
+from planner.profiling.console import duration, exit_code, print_events, print_line, require_torch, size, words
 from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
     from planner.profiling.events import Event, Planned
     from planner.timing.profile import LeftOut, Row
 
-TORCH = "torch==2.13.0"
 DEFAULT_MODEL = "llama-2-7b"
-CANCELLED = 130
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -75,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     except TrainplanError as error:
         if not arguments.events:
             raise
-        _print_line(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}))
+        print_line(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}))
         return error.exit_code
 
 
@@ -98,64 +96,6 @@ def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
     return print_events(happenings) if arguments.events else _print_table(happenings, plan_only=arguments.plan)
 
 
-def require_torch() -> None:
-    """Raise `MissingError` with the command that installs it. (torch is not imported.)"""
-    if importlib.util.find_spec("torch") is None:
-        raise MissingError(f"profiling needs torch, which is not installed; install it with: pip install {TORCH}")
-
-
-def duration(option: str, text: str | None) -> float | None:
-    """Seconds of `5m`, `90s`, `1h`; a bare m means minutes here, as in the shell's own tools."""
-    if text is None:
-        return None
-    words = text.strip()
-    if words.endswith("m") and not words.endswith("mm"):
-        words += "in"
-    return _positive(option, words, "s")
-
-
-def size(text: str | None) -> float | None:
-    """Bytes of `--memory-limit`."""
-    return None if text is None else _positive("--memory-limit", text, "B")
-
-
-def _positive(option: str, text: str, unit: str) -> float:
-    try:
-        value = units.parse(text, unit)
-    except InputError as error:
-        raise InputError(f"{option}: {error}") from None
-    if value <= 0:
-        raise InputError(f"{option}: {text!r} is not more than nothing")
-    return value
-
-
-def print_events(happenings: Iterator[Event]) -> int:
-    """Each event as a line of JSON; the exit code."""
-    from planner.profiling.events import to_line
-
-    code = 0
-    for event in happenings:
-        _print_line(to_line(event))
-        code = exit_code(event, code)
-    return code
-
-
-def _print_line(line: str) -> None:
-    print(line, flush=True)
-
-
-def exit_code(event: Event, code: int) -> int:
-    """The command's exit code after an event, which was `code` before it."""
-    from planner.profiling.events import Failed, Finished
-
-    match event:
-        case Failed(exit_code=failed):
-            return failed
-        case Finished(complete=False):
-            return CANCELLED
-    return code
-
-
 def _print_table(happenings: Iterator[Event], *, plan_only: bool) -> int:
     """Progress on stderr; rows and summary, or the plan alone, on stdout."""
     from planner.profiling import events
@@ -175,24 +115,6 @@ def _print_table(happenings: Iterator[Event], *, plan_only: bool) -> int:
             print(told, file=sys.stderr, flush=True)
         code = exit_code(event, code)
     return code
-
-
-def words(event: Event) -> str:
-    """What stderr says of an event; nothing for most rows, which the table has."""
-    from planner.profiling import events
-
-    match event:
-        case events.Started(device=device, model=model, dtype=dtype, suite=suite):
-            return f"profiling {model} on {device} in {dtype}, {suite} suite"
-        case events.CollectivesStarted(device=device, backend=backend, nodes=nodes, ranks_per_node=each):
-            return f"measuring collectives between {nodes * each} ranks on {nodes} × {device}, {backend}"
-        case events.Progress(doing=doing, remaining_s=left_s, done=done, total=total):
-            return f"[{done}/{total}] {doing}, about {units.show_duration(left_s)} to go" if left_s else ""
-        case events.Note(text=text):
-            return f"note: {text}"
-        case events.Failed(message=message):
-            return f"error: {message}"
-    return ""
 
 
 def table(rows: list[Row]) -> str:

@@ -1,7 +1,7 @@
 """Which point is measured next, and what it will take: the sequential design of a full suite.
 
 After the essential points the next is the one that takes most off the uncertainty of a training step for each second
-of measuring: the sum of the variances of all points' times (`Surface`), each weighed by what its part is worth in a
+of measuring: the sum of the variances of all points' times (`Knowledge`), each weighed by what its part is worth in a
 step, over the seconds that building, compiling and running will take. A point measured before is a candidate too: come
 back to later, it averages over the device's drift. The choice depends on nothing but what was measured.
 """
@@ -14,8 +14,8 @@ import numpy as np
 
 from planner.profiling import timer
 from planner.profiling.demand import Demand
+from planner.profiling.knowledge import Knowledge, Vector
 from planner.profiling.points import NOT_CAUSAL, Point
-from planner.profiling.surface import Surface, Vector
 from planner.timing.profile import Row
 
 OVERHEAD_S = {"cpu": 0.3, "cuda": 0.3}
@@ -57,10 +57,10 @@ class Design:
     def _take(self, points: Iterable[Point]) -> None:
         """Choose among these points, with all that was learned so far."""
         self.points = tuple(points)
-        self.surface = Surface(self.points, [self.demand.once_s(point) for point in self.points])
+        self.knowledge = Knowledge(self.points, [self.demand.once_s(point) for point in self.points])
         self._worth = worths(self.points, self.demand)
         for one in self._history:
-            self.surface.observe(*one)
+            self.knowledge.observe(*one)
 
     def seconds(self, point: Point) -> float:
         """Estimated wall time of measuring a point with the least number of runs."""
@@ -74,10 +74,10 @@ class Design:
 
     def once_s(self, point: Point) -> float:
         """Expected time of one run; beside the points to choose from, as the nearest of them has it."""
-        if point in self.surface:
-            return self.surface.seconds(point)
+        if point in self.knowledge:
+            return self.knowledge.seconds(point)
         near = min(self.points, key=lambda one: _apart(one, point), default=None)
-        known = self.surface.seconds(near) / self.demand.once_s(near) if near else 1.0
+        known = self.knowledge.seconds(near) / self.demand.once_s(near) if near else 1.0
         return known * self.demand.once_s(point)
 
     def overhead_s(self, point: Point) -> float:
@@ -95,8 +95,8 @@ class Design:
             self._overheads[_costs_like(point)] = max(0.0, took_s - runs_s)
         self._errors[point] = error_of(rows, disturbed=False)
         self._history.append((point, sum(times), error_of(rows)))
-        if point in self.surface:
-            self.surface.observe(*self._history[-1])
+        if point in self.knowledge:
+            self.knowledge.observe(*self._history[-1])
         else:
             self._take((*self.points, point))
 
@@ -112,8 +112,8 @@ class Design:
         """The point of the most gain a second that can be done within `left_s` and takes no more than `most_s`."""
         if self.is_good_enough:
             return None
-        gains = self.surface.gains(self._worth, np.array([self._error(point) for point in self.points]))
-        costs = np.array([self.overhead_s(point) for point in self.points]) + self._runs * self.surface.times_s
+        gains = self.knowledge.gains(self._worth, np.array([self._error(point) for point in self.points]))
+        costs = np.array([self.overhead_s(point) for point in self.points]) + self._runs * self.knowledge.times_s
         possible = (costs <= min(left_s, most_s)) & np.array([point not in self.dropped for point in self.points])
         if not possible.any():
             return None
@@ -121,7 +121,7 @@ class Design:
 
     def ahead(self, left_s: float, most_s: float, after: Iterable[Point] = ()) -> list[Point]:
         """What would be measured within a time, after some other points, if all came out as expected."""
-        actual, self.surface = self.surface, self.surface.copy()
+        actual, self.knowledge = self.knowledge, self.knowledge.copy()
         chosen: list[Point] = []
         try:
             for point in after:
@@ -131,13 +131,13 @@ class Design:
                 left_s -= self.seconds(found)
                 self._suppose(found)
         finally:
-            self.surface = actual
+            self.knowledge = actual
         return chosen
 
     def _suppose(self, point: Point) -> None:
         """As if a point had come out as expected."""
-        if point in self.surface:
-            self.surface.observe(point, self.surface.seconds(point), self._error(point))
+        if point in self.knowledge:
+            self.knowledge.observe(point, self.knowledge.seconds(point), self._error(point))
 
     def _error(self, point: Point) -> float:
         """Relative standard error that a visit is expected to leave."""
@@ -151,7 +151,7 @@ class Design:
     @property
     def deviation(self) -> float:
         """Relative standard deviation of the expected times, each point by its worth."""
-        return float(np.sqrt(self._worth @ self.surface.deviations**2))
+        return float(np.sqrt(self._worth @ self.knowledge.deviations**2))
 
 
 def error_of(rows: Sequence[Row], *, disturbed: bool | None = None) -> float:

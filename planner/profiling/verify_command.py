@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from planner import units
 from planner.errors import TrainplanError
 from planner.plan.plan import Plan
-from planner.profiling.command import duration, require_torch, size
+from planner.profiling.console import duration, print_line, require_torch, size
 from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run(
     except TrainplanError as error:
         if not options.events:
             raise
-        _print_line(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}))
+        print_line(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}))
         return error.exit_code
 
 
@@ -156,14 +156,10 @@ def _print_events(happenings: Iterator[Event]) -> int:
 
     code = 0
     for event in happenings:
-        _print_line(to_line(event))
+        print_line(to_line(event))
         if isinstance(event, Failed):
             code = event.exit_code
     return code
-
-
-def _print_line(line: str) -> None:
-    print(line, flush=True)
 
 
 def _print_table(happenings: Iterator[Event], *, as_json: bool) -> int:

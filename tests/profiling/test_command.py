@@ -16,7 +16,7 @@ import pytest
 
 from planner.errors import InputError, MissingError, UnknownNameError
 from planner.plan.model import Model
-from planner.profiling import command, journal
+from planner.profiling import command, console, journal
 from planner.timing import profile as profiles
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def test_with_events_a_wrong_option_is_a_line_too(capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(("text", "seconds"), [("5m", 300.0), ("90s", 90.0), ("1h", 3600.0), ("2 min", 120.0)])
 def test_budgets_read_as_a_person_writes_them(text: str, seconds: float) -> None:
-    assert command.duration("--budget", text) == seconds
+    assert console.duration("--budget", text) == seconds
 
 
 def test_a_table_is_printed_and_the_profile_kept_in_the_users_folder(

@@ -80,8 +80,8 @@ def test_a_disturbed_visit_teaches_less_and_is_come_back_to() -> None:
     for one, throttled in ((quiet, False), (disturbed, True)):
         one.learn(point, rows(one, point, throttled=throttled))
     number = quiet.points.index(point)
-    assert disturbed.surface.deviations[number] > 3 * quiet.surface.deviations[number]
-    weights = [float(one.surface.gains(one._worth, one._worth * 0 + 0.04)[number]) for one in (quiet, disturbed)]
+    assert disturbed.knowledge.deviations[number] > 3 * quiet.knowledge.deviations[number]
+    weights = [float(one.knowledge.gains(one._worth, one._worth * 0 + 0.04)[number]) for one in (quiet, disturbed)]
     assert weights[1] > 5 * weights[0]
 
 
@@ -109,7 +109,7 @@ def test_the_first_times_correct_the_idea_of_all_others() -> None:
         one.learn(point, rows(one, point, slower=3.0))
     assert one.once_s(far) == pytest.approx(3 * before, rel=0.25)
     beside = Point("layer", 3, 4096)
-    assert beside not in one.surface
+    assert beside not in one.knowledge
     assert one.once_s(beside) / one.demand.once_s(beside) == pytest.approx(3.0, rel=0.25)
 
 

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
-    from planner.profiling.command import require_torch
+    from planner.profiling.console import require_torch
 
     asked = request(arguments)
     require_torch()

@@ -31,7 +31,7 @@ LEAST_SURPRISE, MOST_SURPRISE = 0.25, 16.0
 Vector = NDArray[np.float64]
 
 
-class Surface:
+class Knowledge:
     """Times of a suite's points. Elementwise arrays are in the order of `points`."""
 
     def __init__(self, points: Sequence[Point], first_idea_s: Sequence[float]) -> None:
@@ -48,9 +48,9 @@ class Surface:
     def __contains__(self, point: Point) -> bool:
         return point in self._index
 
-    def copy(self) -> Surface:
+    def copy(self) -> Knowledge:
         """An independent one that knows the same: to plan on."""
-        other = Surface.__new__(Surface)
+        other = Knowledge.__new__(Knowledge)
         other.__dict__ = {name: value.copy() if isinstance(value, np.ndarray) else value
                           for name, value in self.__dict__.items()}  # fmt: skip
         return other

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.profiling import surface
+from planner.profiling import knowledge
+from planner.profiling.knowledge import Knowledge
 from planner.profiling.points import Point
-from planner.profiling.surface import Surface
 
 POINTS = [Point("layer", batch, sequence) for batch in (1, 2, 4) for sequence in (512, 1024, 4096)]
 POINTS += [Point("layer", 1, 1024, compiled=True), Point("head_loss", 1, 1024), Point("optimizer")]
@@ -15,8 +15,8 @@ FIRST_S = np.linspace(0.1, 1.2, len(POINTS))
 SEEN = [(POINTS[0], 0.2, 0.03), (POINTS[4], 0.7, 0.1), (POINTS[9], 0.8, 0.05), (POINTS[4], 0.9, 0.1)]
 
 
-def observed() -> Surface:
-    found = Surface(POINTS, FIRST_S.tolist())
+def observed() -> Knowledge:
+    found = Knowledge(POINTS, FIRST_S.tolist())
     for point, seconds, error in SEEN:
         found.observe(point, seconds, error)
     return found
@@ -24,7 +24,7 @@ def observed() -> Surface:
 
 def test_one_observation_after_another_is_the_posterior_of_all_at_once() -> None:
     """Rasmussen & Williams 2006, eqs. 2.23 and 2.24."""
-    prior = surface._prior(POINTS)
+    prior = knowledge._prior(POINTS)
     at = [POINTS.index(point) for point, _, _ in SEEN]
     logs = np.log([seconds for _, seconds, _ in SEEN] / FIRST_S[at])
     inverse = np.linalg.inv(prior[np.ix_(at, at)] + np.diag([error**2 for _, _, error in SEEN]))
@@ -36,7 +36,7 @@ def test_one_observation_after_another_is_the_posterior_of_all_at_once() -> None
 
 
 def test_the_prior_is_a_covariance() -> None:
-    assert np.linalg.eigvalsh(surface._prior(POINTS)).min() > -1e-12
+    assert np.linalg.eigvalsh(knowledge._prior(POINTS)).min() > -1e-12
 
 
 def test_the_gain_is_what_the_next_observation_takes_off_the_variances() -> None:
@@ -51,7 +51,7 @@ def test_the_gain_is_what_the_next_observation_takes_off_the_variances() -> None
 
 
 def test_a_point_tells_more_of_its_neighbours_than_of_other_groups() -> None:
-    found = Surface(POINTS, FIRST_S.tolist())
+    found = Knowledge(POINTS, FIRST_S.tolist())
     before = found.deviations
     found.observe(POINTS[0], 0.2, 0.03)
     left = found.deviations / before
