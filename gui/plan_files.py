@@ -156,14 +156,14 @@ class PlanFiles(QObject):
             return False
         return True
 
-    def may_discard(self) -> bool:
-        """Ask about unsaved edits; True where they are saved, given up or none."""
+    def may_discard(self, also: str = "") -> bool:
+        """Ask about unsaved edits; True where they are saved, given up or none. `also`: what else ends then."""
         if not self._document.is_dirty:
             return True
         ask = QMessageBox(
             QMessageBox.Icon.Question, "Trainplan", f"Save the changes to {self._document.title}?", parent=self._window
         )
-        ask.setInformativeText("They are lost otherwise.")
+        ask.setInformativeText(f"They are lost otherwise. {also}".strip())
         buttons = QMessageBox.StandardButton
         ask.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
         answer = ask.exec()

@@ -264,6 +264,7 @@ class RowTable(QTableView):
 
     def _menu(self, point: QPoint) -> None:
         menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if self.can_explain:
             menu.addAction("Explain this number\tF1", self.explain_current)
         menu.addAction("Copy\tCtrl+C", self.copy)

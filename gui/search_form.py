@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QMouseEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QVBoxLayout, QWidget
 
@@ -130,6 +130,7 @@ class SearchForm(QWidget):
     def _choose_kinds(self) -> None:
         """A menu of all kinds, which stays open while one ticks them."""
         menu = _TickMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         chosen = {library.slug(name) for name in several(self.texts["accelerators"].text())}
         for name in library.names("accelerators"):
             action = QAction(name.replace("&", "&&"), menu, checkable=True)

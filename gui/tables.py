@@ -108,9 +108,10 @@ class FigureTree(QTreeWidget):
 
     def _menu(self, point: QPoint) -> None:
         menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         item = self.itemAt(point)
-        if item:
-            menu.addAction("Explain this number\tF1", lambda: self.opened.emit(item.data(0, KEY)))
+        if item and (key := item.data(0, KEY)):  # not the item: an edit makes the lines anew
+            menu.addAction("Explain this number\tF1", lambda: self.opened.emit(key))
         menu.addAction("Copy\tCtrl+C", lambda: QGuiApplication.clipboard().setText(self.as_tsv()))
         menu.popup(self.viewport().mapToGlobal(point))
 

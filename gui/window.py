@@ -209,7 +209,8 @@ class Window(QMainWindow):
 
     def _show_signs(self) -> None:
         for page in self.page_classes:
-            self.sidebar.set_sign(page.key, page.sign(self.state))
+            made = self.pages.get(page.key)
+            self.sidebar.set_sign(page.key, (made and made.last) or page.sign(self.state))
 
     def _repaint(self) -> None:
         self._show_state(self.state)
@@ -444,7 +445,7 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask once about unsaved edits and a running job, then end everything."""
-        if not self.files.may_discard() or not self._may_stop():
+        if not self._may_close():
             event.ignore()
             return
         self.jobs.stop_all()
@@ -454,14 +455,16 @@ class Window(QMainWindow):
         self.autosave.close()
         super().closeEvent(event)
 
-    def _may_stop(self) -> bool:
+    def _may_close(self) -> bool:
+        """One question about all that would be lost; none where nothing would."""
         order = self.jobs.running
-        if order is None or not order.was_asked:
+        runs = f"The {order.name.lower()} that is running is stopped." if order and order.was_asked else ""
+        if self.document.is_dirty:
+            return self.files.may_discard(runs)
+        if not runs:
             return True
-        ask = QMessageBox(
-            QMessageBox.Icon.Question, "Trainplan", f"A {order.name.lower()} is running. Stop it and close?",
-            parent=self,
-        )  # fmt: skip
+        ask = QMessageBox(QMessageBox.Icon.Question, "Trainplan", "Close this window?", parent=self)
+        ask.setInformativeText(runs)
         buttons = QMessageBox.StandardButton
         ask.setStandardButtons(buttons.Yes | buttons.No)
         return ask.exec() == buttons.Yes

@@ -86,7 +86,7 @@ def open_window(
 
     yield open_one
     monkeypatch.setattr(PlanFiles, "may_discard", lambda self: True)
-    monkeypatch.setattr(Window, "_may_stop", lambda self: True)
+    monkeypatch.setattr(Window, "_may_close", lambda self: True)
     for window in windows:
         window.close()
         window.deleteLater()

@@ -76,8 +76,11 @@ class ModelPage(DescribePage):
         self.preset.show_value(plan.model.name)
 
     def _choose(self, name: str) -> None:
+        plan, changes = self.document.plan, {"model": name}
+        if plan.name == plan.model.name:
+            changes["name"] = name  # an example's plan is called after its model
         try:
-            self.document.apply({"model": name}, f"model {name}")
+            self.document.apply(changes, f"model {name}")
         except InputError as error:
             self.failed.emit(str(error))
             self.preset.show_value(self.document.plan.model.name)

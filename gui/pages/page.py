@@ -30,6 +30,8 @@ class Page(QWidget):
     """What the field is that one is in."""
     failed = Signal(str)
     done = Signal(str)
+    last: Sign | None = None
+    """How this page's last job ended; of one window only, as is the page."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()

@@ -92,7 +92,6 @@ class SearchPage(Page):
     cancel = Signal()
     explain_figure = Signal(object)
     """Open the derivation of a figure of another layout than the plan's."""
-    last: Sign | None = None
     is_automatic = False
     """The search under way was begun by the page itself, to show something when it is first opened."""
 
@@ -274,7 +273,7 @@ class SearchPage(Page):
         else:
             what = "crashed" if outcome.status == "crashed" else "failed"
             self._say(f"✕ The search {what}: {outcome.message}", "error")
-            type(self).last = Sign("✕", "bad", f"the last search {what}")
+            self.last = Sign("✕", "bad", f"the last search {what}")
 
     def _show_answer(self, answer: dict[str, Any]) -> None:
         self._asked, self._basis = self._asking
@@ -291,7 +290,7 @@ class SearchPage(Page):
         ], "Nothing fell out.")  # fmt: skip
         self.tabs.setTabToolTip(1, f"{fallen:,} layouts are impossible, do not fit, or break a limit")
         self.tabs.setCurrentIndex(0 if self._rows else 1)
-        type(self).last = (
+        self.last = (
             Sign("✓", "good", f"{answer['fits']:,} layouts fit") if self._rows else Sign("✕", "bad", "nothing is left")
         )
         self._sign_rows()
@@ -313,7 +312,10 @@ class SearchPage(Page):
             least = units.show(answer["closest"]["memory_bytes"], "B")
             return f"✕ {tried}. The least memory is {least}, with {answer['closest']['words']}."
         limits = "; a limit rules them all out" if answer["fits"] else ""
-        return f"✕ {tried}{limits}. See what fell out, and why."
+        fewer = (
+            " Training tells how many tokens a budget pays for." if self._asked.budget or self._asked.deadline else ""
+        )
+        return f"✕ {tried}{limits}. See what fell out, and why.{fewer}"
 
     # What was found.
 
@@ -439,8 +441,8 @@ class SearchPage(Page):
 
     @classmethod
     def sign(cls, state: State) -> Sign:
-        """How the last search ended."""
-        return cls.last or Sign("–", "muted", "nothing searched yet")
+        """Before the first search."""
+        return Sign("–", "muted", "nothing searched yet")
 
 
 def _headline(found: Row) -> str:

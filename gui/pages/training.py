@@ -11,8 +11,9 @@ from gui.forms import Form, specs
 from gui.pages.page import DescribePage, Facts
 from gui.state import State
 from gui.tables import FigureTree
+from gui.token_proposals import TokenProposals
 from gui.widgets import Card, button, label, row
-from planner import library
+from planner import library, units
 from planner.plan.layout import Layout
 from planner.plan.recipe import Recipe
 
@@ -43,7 +44,10 @@ class TrainingPage(DescribePage):
         memory = Card("Memory of a GPU")
         self._limit = label(role="muted", wrap=True)
         memory.add(self._limit, self._memory)
-        self._build([recipe, layout], [card, memory])
+        self.proposals = TokenProposals()
+        self.proposals.taken.connect(self._train_on)
+        self.proposals.helped.connect(self.help)
+        self._build([recipe, layout], [self.proposals, card, memory])
 
     def show_state(self, state: State) -> None:
         """Show the forms, the product and the memory that follows."""
@@ -52,8 +56,14 @@ class TrainingPage(DescribePage):
         self._product.setText(f"{'✓' if is_even else '✕'}  {text}")
         mark(self._product, "role", "good" if is_even else "error")
         self._facts.show_facts(derived.batch_facts(state.plan))
+        self.proposals.show_estimate(state.estimate)
         if state.estimate:
             total = state.estimate.figures.get("memory.total")
             self._memory.show_figures(list(state.estimate.memory_parts), total)
             capacity = derived.units.show(state.plan.cluster.accelerator.memory_bytes, "B")
             self._limit.setText(f"{total.text if total else '–'} of {capacity}")
+
+    def _train_on(self, tokens: int) -> None:
+        words = f"{units.show(tokens)} training tokens"
+        self.document.apply({"recipe.tokens": tokens}, words)
+        self.done.emit(f"The plan now has {words}. Ctrl+Z takes it back.")

@@ -91,7 +91,6 @@ class ValidatePage(Page):
     key, title, group = "validate", "Validate", "Answer"
     run = Signal(list)
     cancel = Signal()
-    last: Sign | None = None
     is_automatic = True
     """It takes a second and begins by itself: nobody need be asked before it is ended."""
 
@@ -238,7 +237,7 @@ class ValidatePage(Page):
         what = "crashed" if outcome.status == "crashed" else "failed"
         self._say(f"✕ The validation {what}: {outcome.message}", "error")
         self.status.setToolTip(outcome.message)
-        type(self).last = Sign("✕", "bad", f"the last validation {what}")
+        self.last = Sign("✕", "bad", f"the last validation {what}")
 
     def _show_answer(self, answer: dict[str, Any]) -> None:
         self._answer = answer
@@ -256,7 +255,7 @@ class ValidatePage(Page):
         self._fill_choices()
         self._fill_rows()
         median = summary["median_abs_error"]
-        type(self).last = Sign("✓", "good", f"median error {show_score('mape', median)} over {summary['n']} step times")
+        self.last = Sign("✓", "good", f"median error {show_score('mape', median)} over {summary['n']} step times")
 
     # Rows, filtered.
 
@@ -314,8 +313,8 @@ class ValidatePage(Page):
 
     @classmethod
     def sign(cls, state: State) -> Sign:
-        """How the last run ended."""
-        return cls.last or Sign("–", "muted", "not run yet")
+        """Before the first run."""
+        return Sign("–", "muted", "not run yet")
 
 
 class _ScoreCard(QFrame):

@@ -25,11 +25,13 @@ def with_model(plan: Plan, name: str) -> tuple[Plan, list[str]]:
 
 
 def with_dimensions(plan: Plan, model: Model) -> tuple[Plan, list[str]]:
-    """The plan for a model, with a note for each field that had to change."""
+    """The plan for a model, with a note for each field that had to change. A plan that was called after its model is
+    called after the new one."""
     sequence = min(plan.recipe.sequence_length, model.max_sequence)
     batch = max(1, plan.recipe.batch_tokens // sequence)
     recipe = plan.recipe.model_copy(update={"sequence_length": sequence, "global_batch": batch})
-    changed = plan.model_copy(update={"model": model, "recipe": recipe})
+    name = model.name if plan.name == plan.model.name else plan.name
+    changed = plan.model_copy(update={"name": name, "model": model, "recipe": recipe})
     if any(problem.severity == "error" for problem in check(changed)) or not _roomy(changed):
         changed = changed.model_copy(update={"layout": first_layout(changed)})
     return changed, _differences(plan, changed)

@@ -26,6 +26,9 @@ SAMPLES = 1000
 LINES = (0.25, 0.5, 2.0, 4.0)
 """Other budgets whose curves are shown, as multiples of the one that is asked."""
 LINE_POINTS = 61
+MOST_NATS = 12.5
+"""A law that gives more is asked far outside its range: exp(12.5) is 268,337, and who guesses evenly among the largest
+vocabularies (262,144) does better. No perplexity is told then."""
 
 Interval = tuple[float, float]
 
@@ -243,13 +246,13 @@ def _curve(
     knows_price = law.chinchilla is not None and unique_tokens is None
     ratios = cast(Array, compute_ratio(law, sizes, best, flops)).tolist() if knows_price else [None] * len(sizes)
     columns = zip(sizes.tolist(), tokens.tolist(), loss.tolist(), lows, highs, ratios, strict=True)
-    return tuple(_point(*column) for column in columns)
+    return tuple(point for column in columns if (point := _point(*column)).perplexity is not None)
 
 
 def _point(
     parameters: float, tokens: float, loss: float, low: float | None, high: float | None, ratio: float | None = None
 ) -> Point:
-    if math.isnan(loss):
+    if math.isnan(loss) or loss > MOST_NATS:
         return Point(parameters, tokens, None, None)
     return Point(parameters, tokens, loss, float(losses.perplexity(loss)), low, high, ratio)
 
@@ -272,7 +275,7 @@ def _lines(
     found = []
     for multiple in LINES:
         loss = cast(Array, law.loss_within(sizes, flops * multiple, unique_tokens))
-        values = tuple(cast(Array, losses.perplexity(loss)).tolist())
+        values = tuple(cast(Array, losses.perplexity(np.minimum(loss, MOST_NATS))).tolist())
         label = show_budget(amounts[unit] * multiple, unit)
         found.append(Line(label, flops * multiple, tuple(sizes.tolist()), values))
     return tuple(found)
@@ -294,7 +297,7 @@ def _perplexity_band(draws: Chinchilla | None, sizes: Array, tokens: Array) -> t
         return [None] * len(sizes), [None] * len(sizes)
     columns = Chinchilla(*(cast(Array, value)[:, None] for value in draws))
     loss = losses.chinchilla_loss(sizes[None], tokens[None], *columns)
-    low, high = np.exp(np.quantile(loss, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0))
+    low, high = np.exp(np.minimum(np.quantile(loss, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0), MOST_NATS))
     return low.tolist(), high.tolist()
 
 

@@ -59,6 +59,16 @@ def optimal_parameters(flops: Number, A: Number, B: Number, alpha: Number, beta:
 
 
 @formula(
+    "D* = (βB·N^α/(αA))^(1/β)",
+    unit="tokens",
+    source="Hoffmann 2022 (arXiv 2203.15556), equation 4: where αA/N^α = βB/D^β",
+)
+def optimal_tokens(parameters: Number, A: Number, B: Number, alpha: Number, beta: Number) -> Number:
+    """The tokens with whose compute no other size would reach a lower loss."""
+    return (beta * B * parameters**alpha / (alpha * A)) ** (1 / beta)
+
+
+@formula(
     "L* = E + (A·G^(−α) + B·G^β)·(C/6)^(−αβ/(α+β))",
     unit="nats/token",
     source="Hoffmann 2022 (arXiv 2203.15556), equation 4 put into equation 2",

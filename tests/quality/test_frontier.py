@@ -164,3 +164,12 @@ def test_who_serves_much_takes_a_smaller_model_on_more_data_at_the_same_loss():
 
 def test_a_borrowed_band_is_told():
     assert any("not its own" in warning for warning in frontier(1e22, law="hoffmann-2022").warnings)
+
+
+def test_a_law_asked_absurdly_far_out_gives_no_perplexity_instead_of_an_infinite_one() -> None:
+    training = Training("one token", 7e9, 1.0, {"USD": 1e-18})
+    found = frontier(training=training)
+    assert found.plan is not None and found.plan.point.perplexity is None
+    assert all(math.isfinite(point.perplexity or math.inf) for point in found.curve)
+    assert all(math.isfinite(value) for line in found.lines for value in line.perplexity)
+    assert "one token is 7.00B parameters on 1 tokens" in found.verdict

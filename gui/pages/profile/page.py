@@ -41,7 +41,6 @@ class ProfilePage(Page):
     key, title, group = "profile", "Profile", "Measure"
     run = Signal(list)
     cancel = Signal()
-    last: Outcome | None = None
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
@@ -249,7 +248,8 @@ class ProfilePage(Page):
             self._is_listing = False
 
     def _end(self, outcome: Outcome) -> None:
-        type(self).last = outcome
+        tones = {"done": ("✓", "good"), "cancelled": ("–", "muted")}
+        self.last = Sign(*tones.get(outcome.status, ("✕", "bad")), f"last run {outcome.status}")
         self._is_running = False
         self._show_whether()
 
@@ -307,11 +307,8 @@ class ProfilePage(Page):
 
     @classmethod
     def sign(cls, state: State) -> Sign:
-        """How the last run ended."""
-        if cls.last is None:
-            return Sign("–", "muted", "nothing measured yet")
-        tones = {"done": ("✓", "good"), "cancelled": ("–", "muted")}
-        return Sign(*tones.get(cls.last.status, ("✕", "bad")), f"last run {cls.last.status}")
+        """Before the first run."""
+        return Sign("–", "muted", "nothing measured yet")
 
 
 KINDS = {

@@ -1,0 +1,112 @@
+"""How many tokens? What a budget pays for and what is compute-optimal, each with what the law expects, to be taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+
+from gui.fields import TextField, mark
+from gui.forms import QUIET_MS, sentence
+from gui.widgets import Card, button, label, row
+from planner import units
+from planner.errors import TrainplanError
+
+if TYPE_CHECKING:
+    from planner.estimate import Estimate
+    from planner.scenarios.tokens import Proposal
+
+TIP = "What the training may cost or take: $300k, 30 days, 100k GPU-hours, 1e23 FLOP, 80 MWh or 30 t"
+
+
+class TokenProposals(Card):
+    """Emits `taken` with a number of tokens for the plan (an object: Qt's int has 32 bits)."""
+
+    taken = Signal(object)
+    helped = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__("How many tokens?", "tokens.proposals")
+        self._estimate: Estimate | None = None
+        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
+        self._quiet.timeout.connect(self._propose)
+        self.budget = TextField("", is_number=False)
+        self.budget.setObjectName("tokens.budget")
+        self.budget.setAccessibleName("Budget for the tokens")
+        self.budget.setPlaceholderText("$300k or 30 days")
+        self.budget.setToolTip(TIP)
+        self.budget.typed.connect(lambda _: self._quiet.start())
+        self.budget.left.connect(lambda _: self._propose())
+        self.budget.entered.connect(lambda: self.helped.emit(f"Budget: {TIP}"))
+        caption = QLabel("&Within")
+        caption.setBuddy(self.budget)
+        line = row(caption, self.budget, spacing=12)
+        line.layout().setStretch(1, 1)
+        self._message = label(role="error", wrap=True)
+        self._message.setObjectName("tokens.budget.message")
+        self.within, self.optimal = _Line("tokens.within"), _Line("tokens.optimal")
+        self.add(line, self._message, self.within, self.optimal)
+        for one in (self.within, self.optimal):
+            one.taken.connect(self.taken)
+        self._message.hide()
+        self.within.hide()
+
+    def show_estimate(self, estimate: Estimate | None) -> None:
+        """Propose for another plan."""
+        if estimate is not self._estimate:
+            self._estimate = estimate
+            self._propose()
+
+    def _propose(self) -> None:
+        self._quiet.stop()
+        if self._estimate is None:
+            return
+        from planner.scenarios.tokens import compute_optimal, within_budget
+
+        now, text, found, message = self._estimate.plan.recipe.tokens, self.budget.text().strip(), None, ""
+        self.optimal.show_proposal(compute_optimal(self._estimate), now)
+        if text:
+            try:
+                found = within_budget(self._estimate, text)
+            except TrainplanError as error:
+                message = f"✕ {sentence(str(error))}"
+        self.within.setVisible(found is not None)
+        if found is not None:
+            self.within.show_proposal(found, now)
+        self._message.setText(message)
+        self._message.setVisible(bool(message))
+        mark(self.budget, "invalid", "true" if message else "false")
+
+
+class _Line(QWidget):
+    """One proposal and its button."""
+
+    taken = Signal(object)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._tokens = 0
+        self._words = label(wrap=True)
+        self._words.setObjectName(f"{name}.words")
+        self._words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.use = button("Use", f"{name}.use")
+        self.use.clicked.connect(lambda: self.taken.emit(self._tokens))
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(12)
+        line.addWidget(self._words, 1)
+        line.addWidget(self.use)
+
+    def show_proposal(self, found: Proposal, now: int) -> None:
+        """Show it; what the plan has already need not be taken."""
+        self._tokens, point = found.tokens, found.point
+        each = units.show(point.tokens / point.parameters)
+        said = f"{found.words}: {units.show(point.tokens)} tokens, {each} a parameter"
+        if point.perplexity is not None:
+            band = f" ({point.low:.2f} – {point.high:.2f})" if point.low is not None else ""
+            said += f"; perplexity {point.perplexity:.2f}{band}"
+        self._words.setText(said)
+        self.use.setEnabled(found.tokens != now)
+        self.use.setText("Use" if found.tokens != now else "✓ used")
+        self.use.setAccessibleName(f"Train on {units.show(point.tokens)} tokens")
