@@ -65,6 +65,8 @@ TEXTS = (
     "a\tb", "<b>x</b>", "&amp", "%s{}", "llama-2-13b", "gpt2", "H100-80GB-SXM", "../../etc", "x" * 5000,
 )  # fmt: skip
 MOST_WINDOWS = 2
+LONG_ENOUGH, MOST_GROWTH = 3_000, 1.15
+"""From so many actions on, memory may grow by so much over the last seven tenths: caches are warm by then."""
 SIZES = ((860, 560), (1024, 680), (1280, 800), (1920, 1080))
 SEARCHED = ("explain", "nodes", "tokens", "new", "page", "zzz", "layout", "save", "cost", "h", "")
 PAUSES_MS = (0,) * 12 + (1, 5, 20, 20, 60, 130, 450)
@@ -568,12 +570,14 @@ def observe(monkey: Monkey, options: argparse.Namespace) -> list[str]:
     """Act, compare and measure; the lines about memory."""
     told, marks, before = [], [], Counter()
     for number in range(1, options.actions + 1):
-        monkey.act()
-        if number % options.every == 0:
-            try:
+        try:
+            monkey.act()
+            if number % options.every == 0:
                 monkey.compare(with_process=number % (10 * options.every) == 0)
-            except WrongError as error:
-                monkey.watch.note("verdict", str(error))
+        except WrongError as error:
+            monkey.watch.note("verdict", str(error))
+        except Exception:  # what a method that the monkey calls itself lets through
+            monkey.watch.note("exception", traceback.format_exc())
         if number % max(1, options.actions // 10) == 0:
             now = census()
             marks.append(resident_mb())
@@ -584,6 +588,9 @@ def observe(monkey: Monkey, options: argparse.Namespace) -> list[str]:
                 f"{now['all objects']:,} objects   grown: {', '.join(f'{name} +{count}' for name, count in grown)}"
             )
             print(told[-1], f"  found {len(monkey.watch.found)}", file=sys.stderr, flush=True)
+    settled = marks[(len(marks) - 1) * 3 // 10]
+    if options.actions >= LONG_ENOUGH and marks[-1] > MOST_GROWTH * settled:
+        monkey.watch.note("memory", f"{settled:.0f} MB after three tenths, {marks[-1]:.0f} MB at the end")
     return told
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from planner.scenarios.tokens import Proposal
 
 TIP = "What the training may cost or take: $300k, 30 days, 100k GPU-hours, 1e23 FLOP, 80 MWh or 30 t"
+SOON_MS = 20
+"""The verdict is painted first."""
 
 
 class TokenProposals(Card):
@@ -31,6 +33,8 @@ class TokenProposals(Card):
         self._estimate: Estimate | None = None
         self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
         self._quiet.timeout.connect(self._propose)
+        self._soon = QTimer(self, singleShot=True, interval=SOON_MS)
+        self._soon.timeout.connect(self._propose)
         self.budget = TextField("", is_number=False)
         self.budget.setObjectName("tokens.budget")
         self.budget.setAccessibleName("Budget for the tokens")
@@ -56,7 +60,7 @@ class TokenProposals(Card):
         """Propose for another plan."""
         if estimate is not self._estimate:
             self._estimate = estimate
-            self._propose()
+            self._soon.start()
 
     def _propose(self) -> None:
         self._quiet.stop()

@@ -56,7 +56,7 @@ def test_the_first_visit_searches_and_a_layout_is_used_and_taken_back(
     qtbot.mouseClick(page.stop, Qt.MouseButton.LeftButton)
     searched(window, qtbot)
     assert page.status.text().startswith(("Cancelled", "✓")) and page.table.rows.rowCount() == count
-    assert page.sign(window.state) == Sign("✓", "good", f"{page._answer['fits']:,} layouts fit")
+    assert page.last == Sign("✓", "good", f"{page._answer['fits']:,} layouts fit")
 
 
 def test_table_and_chart_choose_the_same_layout_and_rows_copy(page: object, qtbot: object) -> None:

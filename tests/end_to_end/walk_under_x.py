@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSlider, QWidget
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QFileDialog, QLineEdit, QSlider, QWidget
 
 from gui.app import make_application, open_window
 from gui.forms import Form
@@ -73,14 +73,24 @@ class Walk:
         self.key(f"ctrl+{(keys.index(key) + 1) % 10}")
         self.until(lambda: self.window.stack.currentWidget() is self.window.pages[key], f"the page {key}")
 
-    def dialog(self, text: str) -> None:
-        """A file dialog: type the name and press Enter."""
-        self.until(lambda: self.app.activeModalWidget() is not None, "a file dialog")
-        self.until(lambda: isinstance(QApplication.focusWidget(), QLineEdit), "its field has the cursor")
-        self.key("ctrl+a")
-        self.type(text)
-        self.key("Return")
-        self.until(lambda: self.app.activeModalWidget() is None, "the dialog is closed")
+    def command_with_file(self, keys: str, path: Path) -> None:
+        """Press a shortcut that opens a file dialog, type a name into it, and press Enter.
+
+        The dialog has an event loop of its own, so what is typed into it is sent from there."""
+        typed = QTimer(interval=20, singleShot=False)
+
+        def answer() -> None:
+            if isinstance(QApplication.activeModalWidget(), QFileDialog):
+                typed.stop()
+                self.until(lambda: isinstance(QApplication.focusWidget(), QLineEdit), "the name's field has the cursor")
+                self.key("ctrl+a")
+                self.type(str(path))
+                self.key("Return")
+
+        typed.timeout.connect(answer)
+        typed.start()
+        self.key(keys)
+        self.until(path.is_file, f"{path.name} is written")
         self.until(self.window.isActiveWindow, "the window is active again")
 
 
@@ -128,8 +138,8 @@ def tab_orders(walk: Walk) -> dict[str, dict[str, list[str]]]:
         walk.window.jobs.cancel()
         walk.until(lambda: walk.window.job is None, f"the job of {key} has ended")
         order = stops(walk, page)
-        reached = {id(one) for one in order} | {id(one.parentWidget()) for one in order}
-        missed = [one.objectName() for one in _inputs(page) if id(one) not in reached]
+        reached = {*order, *(one.parentWidget() for one in order)}
+        missed = [one.objectName() for one in _inputs(page) if one not in reached]
         wrong = []
         for form in page.findChildren(Form):
             heights = [one.mapTo(form, QPoint()).y() for one in order if form.isAncestorOf(one)]
@@ -187,13 +197,9 @@ def main(folder: Path) -> dict[str, object]:
     walk.until(lambda: not window.explain_panel.isVisible(), "Escape closes it")
 
     # Saved and exported by the keyboard alone.
-    walk.key("ctrl+s")
-    walk.dialog(str(folder / "typed.json"))
-    walk.until((folder / "typed.json").is_file, "the plan is saved")
+    walk.command_with_file("ctrl+s", folder / "typed.json")
     told["title"] = window.windowTitle().replace("[*]", "*" if window.isWindowModified() else "")
-    walk.key("ctrl+e")
-    walk.dialog(str(folder / "typed.csv"))
-    walk.until((folder / "typed.csv").is_file, "the report is exported")
+    walk.command_with_file("ctrl+e", folder / "typed.csv")
     told["verdict"] = window.verdict.sentence.text()
     walk.key("ctrl+q")
     walk.until(lambda: not QApplication.topLevelWidgets() or not window.isVisible(), "Ctrl+Q closes")
