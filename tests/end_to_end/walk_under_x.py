@@ -14,6 +14,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QFileDialog, QLineEdit, QSlider, QWidget
+from shiboken6 import isValid
 
 from gui.app import make_application, open_window
 from gui.forms import Form
@@ -30,7 +31,11 @@ class Walk:
         self.window = open_window()
         self.window.resize(1180, 860)
         self.until(lambda: len(self.window.pages) == len(self.window.page_classes), "all pages are built")
-        self.do("windowfocus", "--sync", str(int(self.window.winId())))
+        self.come_forward()
+
+    def come_forward(self) -> None:
+        """Give the window the keyboard: there is no window manager that would."""
+        self.do("windowfocus", str(int(self.window.winId())))
         self.until(self.window.isActiveWindow, "the window is active")
 
     def do(self, *words: str) -> None:
@@ -91,7 +96,7 @@ class Walk:
         typed.start()
         self.key(keys)
         self.until(path.is_file, f"{path.name} is written")
-        self.until(self.window.isActiveWindow, "the window is active again")
+        self.come_forward()
 
 
 def stops(walk: Walk, page: QWidget) -> list[QWidget]:
@@ -202,7 +207,7 @@ def main(folder: Path) -> dict[str, object]:
     walk.command_with_file("ctrl+e", folder / "typed.csv")
     told["verdict"] = window.verdict.sentence.text()
     walk.key("ctrl+q")
-    walk.until(lambda: not QApplication.topLevelWidgets() or not window.isVisible(), "Ctrl+Q closes")
+    walk.until(lambda: not isValid(window), "Ctrl+Q closes")
     return told
 
 
