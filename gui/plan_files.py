@@ -17,6 +17,7 @@ from planner.plan import file
 
 DEFAULT_PLAN = "llama-2-7b"
 PLAN_FILES = "Trainplan plan (*.json)"
+OPENED_FILES = "Plan or training config (*.json *.toml *.yaml *.yml *.sh *.args *.txt)"
 CONFIG_FILES = "Hugging Face config (*.json)"
 REPORTS = {".csv": "Table, one row a figure (*.csv)", ".html": "Web page (*.html)", ".pdf": "Paper (*.pdf)"}
 
@@ -49,9 +50,9 @@ class PlanFiles(QObject):
 
     def ask_open(self) -> None:
         """Open, with the file dialog."""
-        name, _ = QFileDialog.getOpenFileName(self._window, "Open plan", str(self._folder()), PLAN_FILES)
+        name, _ = QFileDialog.getOpenFileName(self._window, "Open plan", str(self._folder()), OPENED_FILES)
         if name:
-            self.open(Path(name))
+            self.take(Path(name))
 
     def ask_config(self) -> None:
         """Take the model of a Hugging Face config, with the file dialog."""
@@ -73,17 +74,35 @@ class PlanFiles(QObject):
 
         self.attempt(take)
 
+    def adopt(self, path: Path) -> None:
+        """Take another program's training config, as one step of the history: its model, recipe and layout over the
+        present plan's machines and prices; what was ignored or kept is told."""
+        from planner.interchange import formats
+
+        plan, notes = formats.read(path, None, self._document.plan)
+        self._document.change(plan, f"plan of {path.name}")
+        self.done.emit(f"{path.name} taken over the present machines and prices")
+        self.noted.emit("; ".join(notes))
+
     def take(self, path: Path) -> None:
-        """Open what was dropped: a plan, or a model's config; anything else is refused by name."""
+        """Open a plan, a model's config or a training config; anything else is refused by name."""
 
         def told_apart() -> None:
+            from planner.interchange import formats
+
+            if formats.is_training_config(path):
+                return self.adopt(path)
             content = library.read_json(path)
             if content.get("format") == file.FORMAT:
                 self.open(path)
             elif "model_type" in content or "architectures" in content:
                 self.load_model(path)
             else:
-                raise InputError(f"{path}: neither a plan nor a Hugging Face config.json; drop one of these")
+                raise InputError(
+                    f"{path}: neither a plan, a Hugging Face config.json nor a training config (torchtitan, "
+                    "Megatron-LM, DeepSpeed, nanotron)"
+                )
+            return None
 
         self.attempt(told_apart)
 

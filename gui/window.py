@@ -28,6 +28,7 @@ from gui.document import Document
 from gui.explain import ExplainPanel
 from gui.job_queue import JobQueue, Order
 from gui.jobs import Job, Outcome
+from gui.launch_files import LaunchFiles
 from gui.pages import PAGES
 from gui.pages.page import DescribePage, Page
 from gui.palette import Entry, Palette
@@ -67,6 +68,7 @@ class Window(QMainWindow):
         self._page_key = ""
         self._build()
         self.files = PlanFiles(self.document, self.estimator, self.settings, self)
+        self.launch_files = LaunchFiles(self.document, self.files, self)
         self.palette_of_commands = Palette(self)
         self.actions_by_name = self._build_menus()
         self.setAcceptDrops(True)
@@ -292,6 +294,7 @@ class Window(QMainWindow):
         acts = {
             "new": files.new, "new_window": self.another.emit, "open": files.ask_open, "load_config": files.ask_config,
             "save": files.save, "save_as": files.ask_save_as, "export": files.ask_export, "quit": self.close,
+            "launch": self.launch_files.ask,
             "undo": self.document.undo, "redo": self.document.redo, "palette": self.find, "run": self.run_profile,
             "explain": self.explain_focused, "cancel": self.escape, "export_chart": self.export_chart,
             "copy_chart": self.copy_chart,
@@ -333,7 +336,7 @@ class Window(QMainWindow):
         return entries + [Entry(f"New from example: {name}", "", act) for name, act in self._examples()]
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """One file may be dropped: a plan, or a model's config."""
+        """One file may be dropped: a plan, a model's config, or another program's training config."""
         if len(event.mimeData().urls()) == 1 and event.mimeData().urls()[0].isLocalFile():
             event.acceptProposedAction()
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from planner.scenarios.command import Answer
 
 DEFAULT_PLAN = "llama-2-7b"
+READABLE = ("torchtitan", "megatron", "deepspeed", "nanotron")
+"""Engines whose training configs are read as plans."""
+CONFIG_ENDINGS = (".toml", ".json", ".yaml", ".yml", ".sh", ".args", ".txt")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -85,6 +88,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_estimate(commands)
     _add_search(commands, asked="search" in arguments[:1])
     _add_validate(commands)
+    from planner.interchange import command as interchange
     from planner.profiling import command as profiling
     from planner.profiling import verify_command as verifying
     from planner.quality import command as quality
@@ -98,11 +102,15 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     ladder.add_parser(commands)
     lifetime.add_parsers(commands, add_plan_arguments, plan_of)
     tokens.add_parser(commands)
+    interchange.add_parser(commands, add_plan_arguments, plan_of)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
     shots.add_argument("folder", metavar="DIR")
     shots.add_argument("--theme", choices=("light", "dark"), default="light")
     shots.add_argument("--size", default="1280x800", metavar="WIDTHxHEIGHT")
     shots.set_defaults(run=_screenshots)
+    forms = commands.add_parser("schemas", help="the JSON Schema of each kind of file that you may write")
+    forms.add_argument("folder", metavar="DIR")
+    forms.set_defaults(run=_schemas)
     doctor = commands.add_parser("doctor", help="versions, devices, libraries; what is missing and what mends it")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -110,11 +118,18 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """`PLAN [--model NAME|config.json] [--set KEY=VALUE]…`, read by `plan_of`."""
-    parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a shipped plan")
+    parser.add_argument("plan", metavar="PLAN", help="a plan file, a training config, or the name of a shipped plan")
     parser.add_argument("--model", metavar="NAME", help="another model; sequence and layout are derived again for it")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
         help="set a field, e.g. cluster.nodes=64 or recipe.tokens=2T",
+    )  # fmt: skip
+    parser.add_argument(
+        "--from", choices=READABLE, dest="written_for", help="whose training config PLAN is (default: told from it)"
+    )
+    parser.add_argument(
+        "--onto", metavar="PLAN", default=DEFAULT_PLAN,
+        help="with a training config: whose machines, prices and missing fields to take (default: %(default)s)",
     )  # fmt: skip
 
 
@@ -123,7 +138,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     from planner.plan.file import load, with_settings
 
     settings = settings_of(options)
-    plan = load(options.plan)
+    plan = _training_config(options) or load(options.plan)
     if options.model:
         from planner.plan.derive import with_model
 
@@ -131,6 +146,22 @@ def plan_of(options: argparse.Namespace) -> Plan:
         for note in notes:
             print(f"warning: {note}", file=sys.stderr)
     return with_settings(plan, settings) if settings else plan
+
+
+def _training_config(options: argparse.Namespace) -> Plan | None:
+    """The plan of another program's config, None where PLAN is a plan's file or name."""
+    path, known = Path(options.plan), getattr(options, "written_for", None)
+    if known is None:
+        if path.suffix.lower() not in CONFIG_ENDINGS or not path.is_file():
+            return None
+        from planner.interchange import formats
+
+        if not formats.is_training_config(path):
+            return None
+    from planner.interchange import command
+    from planner.plan.file import load
+
+    return command.read(path, known, load(getattr(options, "onto", DEFAULT_PLAN)))
 
 
 def settings_of(options: argparse.Namespace) -> list[tuple[str, Any]]:
@@ -404,6 +435,14 @@ def _screenshots(options: argparse.Namespace) -> int:
     app = importlib.import_module("gui.app")  # the app is above the planner: loaded by name, only for its pictures
     written = app.screenshots(Path(options.folder), options.theme, int(width), int(height))
     for path in written:
+        print(path)
+    return 0
+
+
+def _schemas(options: argparse.Namespace) -> int:
+    from planner import schemas
+
+    for path in schemas.write(Path(options.folder)):
         print(path)
     return 0
 

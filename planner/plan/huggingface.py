@@ -17,6 +17,10 @@ _WITHOUT_EFFECT = {
     "initializer_range", "layer_norm_eps", "layer_norm_epsilon", "model_type", "pad_token_id", "pretraining_tp",
     "resid_pdrop", "rms_norm_eps", "rope_scaling", "rope_theta", "torch_dtype", "dtype", "transformers_version",
     "use_cache", "output_router_logits", "router_aux_loss_coef", "hidden_dropout_prob", "attention_probs_dropout_prob",
+    "attn_logit_softcapping", "final_logit_softcapping", "query_pre_attn_scalar", "dropout",
+    "partial_rotary_factor", "original_max_position_embeddings", "layerdrop", "prefix", "init_std", "dropout_rate",
+    "initializer_factor", "decoder_start_token_id", "is_encoder_decoder",
+    "hidden_dropout", "rope_local_base_freq", "norm_topk_prob", "aux_loss_alpha", "seq_aux", "scoring_func", "auto_map",
 }  # fmt: skip
 """Fields that change neither sizes nor work: read, and not worth a word."""
 
@@ -26,6 +30,8 @@ class _Fields:
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data, self.read = data, {"model_type"}
+        self.uncounted: list[str] = []
+        """What the family has and a plan's model does not: told beside the fields that were ignored."""
 
     def number(self, *names: str, default: int | None = None) -> int:
         """A whole number by the first of its names that is there."""
@@ -61,12 +67,14 @@ def model(data: dict[str, Any], name: str) -> tuple[Model, list[str]]:
     family = data.get("model_type")
     if not isinstance(family, str):
         raise InputError("model_type: is missing from the config; it names the family of models")
+    if family in _LATENT or data.get("kv_lora_rank"):
+        raise InputError(f"kv_lora_rank: {shorten(family)} has multi-head latent attention, which is not counted yet")
     if family not in _FAMILIES:
         raise UnknownNameError("model_type", family, _FAMILIES)
     fields = _Fields(data)
     sizes = _FAMILIES[family](fields)
     read = part(Model, {"name": name or family, "source": f"config.json of {name or family}", **sizes}, "config")
-    return read, sorted(set(data) - fields.read - _WITHOUT_EFFECT)
+    return read, [*sorted(set(data) - fields.read - _WITHOUT_EFFECT), *fields.uncounted]
 
 
 def _llama(fields: _Fields) -> dict[str, Any]:
@@ -132,8 +140,121 @@ def _bert(fields: _Fields) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _gemma(fields: _Fields) -> dict[str, Any]:
+    """Gemma 1 to 3: GeGLU, a head of its own width, a tied head; from the second on a norm after each block too."""
+    family = fields.data["model_type"]
+    hidden, layers = fields.number("hidden_size"), fields.number("num_hidden_layers")
+    activation = fields.word("hidden_activation", fields.word("hidden_act", "gelu_pytorch_tanh"))
+    if family != "gemma":
+        fields.uncounted.append(f"the norms after each block ({2 * layers * hidden:,} parameters)")
+    heads = fields.number("num_attention_heads")
+    return {
+        "layers": layers, "hidden": hidden, "heads": heads,
+        "kv_heads": fields.number("num_key_value_heads", default=heads),
+        "head_dim": fields.number("head_dim", default=256),
+        "ffn": fields.number("intermediate_size"), "activation": _activation(activation, gated=True),
+        "vocabulary": fields.number("vocab_size"), "tied_embeddings": fields.flag("tie_word_embeddings", True),
+        "max_sequence": fields.number("max_position_embeddings"), "qkv_bias": fields.flag("attention_bias", False),
+        "qk_norm": family == "gemma3_text",
+    }  # fmt: skip
+
+
+def _phi(fields: _Fields) -> dict[str, Any]:
+    """Phi 1 to 2: attention and feed-forward side by side behind one LayerNorm, biases everywhere."""
+    hidden, heads = fields.number("hidden_size"), fields.number("num_attention_heads")
+    layers, vocabulary = fields.number("num_hidden_layers"), fields.number("vocab_size")
+    fields.uncounted.append(f"one norm a layer, where two are counted ({2 * layers * hidden:,} parameters too many)")
+    fields.uncounted.append(f"the head's bias ({vocabulary:,} parameters)")
+    return {
+        "layers": layers, "hidden": hidden, "heads": heads,
+        "kv_heads": fields.number("num_key_value_heads", default=heads), "head_dim": hidden // max(1, heads),
+        "ffn": fields.number("intermediate_size"), "vocabulary": vocabulary,
+        "activation": _activation(fields.word("hidden_act", "gelu_new"), gated=False),
+        "tied_embeddings": fields.flag("tie_word_embeddings", False), "norm": "layernorm", "norm_bias": True,
+        "max_sequence": fields.number("max_position_embeddings"), "qkv_bias": True, "output_bias": True,
+        "ffn_bias": True,
+    }  # fmt: skip
+
+
+_OPT_OFFSET = 2
+"""Rows before the first position in OPT's table (transformers, OPTLearnedPositionalEmbedding)."""
+
+
+def _opt(fields: _Fields) -> dict[str, Any]:
+    """OPT: LayerNorm with biases, learned positions, ReLU, a tied head."""
+    hidden, heads = fields.number("hidden_size"), fields.number("num_attention_heads")
+    if fields.number("word_embed_proj_dim", default=hidden) != hidden:
+        raise InputError("word_embed_proj_dim: embeddings narrower than the model are not counted (OPT-350M alone)")
+    if not fields.flag("do_layer_norm_before", True):
+        raise InputError("do_layer_norm_before: false is not counted (OPT-350M alone)")
+    bias = fields.flag("enable_bias", True)
+    return {
+        "layers": fields.number("num_hidden_layers"), "hidden": hidden, "heads": heads, "kv_heads": heads,
+        "head_dim": hidden // max(1, heads), "ffn": fields.number("ffn_dim"),
+        "activation": _activation(fields.word("activation_function", "relu"), gated=False),
+        "vocabulary": fields.number("vocab_size"), "tied_embeddings": fields.flag("tie_word_embeddings", True),
+        "max_sequence": fields.number("max_position_embeddings") + _OPT_OFFSET, "positions": "learned",
+        "norm": "layernorm", "norm_bias": True, "qkv_bias": bias, "output_bias": bias, "ffn_bias": bias,
+    }  # fmt: skip
+
+
+def _falcon(fields: _Fields) -> dict[str, Any]:
+    """Falcon: attention and feed-forward side by side, LayerNorm, few key/value heads, a tied head."""
+    hidden, heads = fields.number("hidden_size"), fields.number("num_attention_heads", "n_head")
+    layers, bias = fields.number("num_hidden_layers", "n_layer"), fields.flag("bias", False)
+    grouped, parallel = fields.flag("new_decoder_architecture", False), fields.flag("parallel_attn", True)
+    multi = fields.flag("multi_query", True)
+    kv_heads = fields.number("num_kv_heads", "n_head_kv", default=heads) if grouped else 1 if multi else heads
+    one_norm = fields.number("num_ln_in_parallel_attn", default=2 if grouped else 1) == 1 and parallel
+    if one_norm:
+        fields.uncounted.append(
+            f"one norm a layer, where two are counted ({2 * layers * hidden:,} parameters too many)"
+        )
+    return {
+        "layers": layers, "hidden": hidden, "heads": heads, "kv_heads": kv_heads, "head_dim": hidden // max(1, heads),
+        "ffn": fields.number("ffn_hidden_size", default=4 * hidden),
+        "activation": _activation(fields.word("activation", "gelu"), gated=False),
+        "vocabulary": fields.number("vocab_size"), "tied_embeddings": fields.flag("tie_word_embeddings", True),
+        "max_sequence": fields.number("max_position_embeddings", default=2048), "norm": "layernorm", "norm_bias": True,
+        "positions": "alibi" if fields.flag("alibi", False) else "rotary", "qkv_bias": bias, "output_bias": bias,
+        "ffn_bias": bias,
+    }  # fmt: skip
+
+
+def _deepseek(fields: _Fields) -> dict[str, Any]:
+    """DeepSeekMoE (the first): many small experts, shared ones that every token passes, dense layers first."""
+    if fields.number("moe_layer_freq", default=1) != 1:
+        raise InputError("moe_layer_freq: only a mixture in every layer after the dense ones is counted")
+    experts = fields.number("n_routed_experts", default=0)
+    return {
+        **_llama(fields), "experts": experts, "experts_per_token": fields.number("num_experts_per_tok", default=0),
+        "expert_ffn": fields.number("moe_intermediate_size"),
+        "shared_experts": fields.number("n_shared_experts", default=0),
+        "dense_layers": fields.number("first_k_dense_replace", default=0),
+    }  # fmt: skip
+
+
+def _t5(fields: _Fields) -> dict[str, Any]:
+    """T5 and its gated successors: an encoder and a decoder, RMSNorm, a relative bias a stack."""
+    layers = fields.number("num_layers")
+    heads, form = fields.number("num_heads"), fields.word("feed_forward_proj", "relu")
+    gated = form.startswith("gated-")
+    return {
+        "architecture": "encoder-decoder", "layers": fields.number("num_decoder_layers", default=layers),
+        "encoder_layers": layers, "hidden": fields.number("d_model"), "heads": heads, "kv_heads": heads,
+        "head_dim": fields.number("d_kv"), "ffn": fields.number("d_ff"),
+        "activation": _activation(form.removeprefix("gated-"), gated=gated), "vocabulary": fields.number("vocab_size"),
+        "tied_embeddings": fields.flag("tie_word_embeddings", True), "positions": "relative",
+        "max_sequence": fields.number("n_positions", default=512),
+        "relative_buckets": fields.number("relative_attention_num_buckets", default=32),
+    }  # fmt: skip
+
+
+_LATENT = ("deepseek_v2", "deepseek_v3", "kimi_k2")
 _FAMILIES: dict[str, Callable[[_Fields], dict[str, Any]]] = {
-    **dict.fromkeys(("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"), _llama),
+    **dict.fromkeys(("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "phi3"), _llama),
+    **dict.fromkeys(("gemma", "gemma2", "gemma3_text"), _gemma), "phi": _phi, "opt": _opt, "falcon": _falcon,
+    "deepseek": _deepseek, "t5": _t5,
     "gpt2": _gpt2, "gpt_neox": _neox, "bert": _bert,
 }  # fmt: skip
 _ACTIVATIONS = {

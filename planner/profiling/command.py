@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner import units
 from planner.errors import TrainplanError
-from planner.plan import shipped
+from planner.plan import derive
 from planner.profiling.console import duration, exit_code, print_events, print_line, require_torch, size, words
 from planner.stopping import stop_signals
 
@@ -36,7 +36,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         description="Builds one layer of the model at its true width, times its blocks forward and backward, and "
         "writes a profile that `estimate` extrapolates from.",
     )
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="a shipped model (default: %(default)s)")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="NAME", help="a model, by name or as a file (default: %(default)s)"
+    )
     parser.add_argument(
         "--device", default="auto", choices=("auto", "cuda", "cpu"), help="default: a GPU if there is one"
     )
@@ -84,7 +86,7 @@ def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
         return collectives_command.run(arguments, is_stopped)
     budget_s = duration("--budget", arguments.budget)
     limit_bytes = size(arguments.memory_limit)
-    model = shipped.model(arguments.model)
+    model, _ = derive.named_model(arguments.model)
     require_torch()
     started_s = time.perf_counter()
     from planner.profiling.profiler import profile

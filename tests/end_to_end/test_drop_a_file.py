@@ -69,3 +69,31 @@ def test_a_broken_or_foreign_file_changes_nothing_and_is_named(
 
 def test_two_files_at_once_are_not_taken(window: object, qtbot: object, tmp_path: Path) -> None:
     assert not drop(window, qtbot, tmp_path / "a.json", tmp_path / "b.json")
+
+
+def test_a_training_config_becomes_the_plan_over_the_present_machines_as_one_step(
+    window: object, qtbot: object, tmp_path: Path
+) -> None:
+    before = window.document.plan
+    path = tmp_path / "zero.json"
+    path.write_text(
+        '{"train_batch_size": 2048, "train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 8,'
+        ' "zero_optimization": {"stage": 3}, "bf16": {"enabled": true}}'
+    )
+    assert drop(window, qtbot, path)
+    plan = window.document.plan
+    assert (plan.layout.zero_stage, plan.dp, plan.cluster.accelerator) == (3, 128, before.cluster.accelerator)
+    assert "cluster.accelerator" in window.notice.text
+    window.document.undo()
+    assert window.document.plan == before
+
+
+def test_launch_files_are_exported_for_the_chosen_engine_and_what_they_cannot_say_is_told(
+    window: object, tmp_path: Path
+) -> None:
+    assert window.launch_files.export(tmp_path / "run", "torchtitan TOML (*.toml)")
+    assert {path.name for path in tmp_path.iterdir()} == {"run.toml", "trainplan_decoder.py"}
+    assert "layout.zero_stage" in window.notice.text
+    window.document.change(file.load("bert-base-cased"), "another plan")
+    assert not window.launch_files.export(tmp_path / "bert", "Megatron-LM script (*.sh)")
+    assert "model.architecture" in window.notice.text and not (tmp_path / "bert.sh").exists()

@@ -1,0 +1,103 @@
+"""The engines' own parsers on our files; each test is skipped where its engine is not installed.
+
+To run them all: `pip install --no-deps torchtitan==0.2.2 tyro`, `pip install deepspeed skypilot dacite nanotron`, and
+Megatron-LM's repository on PYTHONPATH (torchtitan and Megatron-LM also import triton).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from planner.counting import parameters
+from planner.interchange import formats, megatron
+from planner.plan.file import load
+
+TORCHTITAN = """
+import json, sys, torch
+sys.path.insert(0, ".")
+from torchtitan.config import ConfigManager
+import torchtitan.protocols.train_spec as train_spec
+config = ConfigManager().parse_args(["--job.config_file", "plan.toml"])
+spec = train_spec.get_train_spec(config.model.name)
+args = spec.model_args[config.model.flavor]
+args.update_from_config(config)
+with torch.device("meta"):
+    model = spec.model_cls(args)
+told = {"parameters": sum(one.numel() for one in model.parameters()), "parallelism": vars(config.parallelism)}
+print(json.dumps(told, default=str))
+"""
+DEEPSPEED = """
+import json, sys
+from deepspeed.runtime.config import DeepSpeedConfig
+config = DeepSpeedConfig(json.load(open("plan.json")), mpu=None)
+print(json.dumps({"stage": int(config.zero_config.stage), "micro": config.train_micro_batch_size_per_gpu,
+    "bf16": config.bfloat16_config.enabled}))
+"""
+MEGATRON = """
+import argparse, json, sys, typing, typing_extensions
+typing.override = typing_extensions.override
+from megatron.training.arguments import add_megatron_arguments
+parser = add_megatron_arguments(argparse.ArgumentParser(allow_abbrev=False))
+told = vars(parser.parse_args(sys.argv[1:]))
+print(json.dumps({key: value for key, value in told.items() if isinstance(value, int | float | str | bool)}))
+"""
+SKYPILOT = """
+import json, sky
+task = sky.Task.from_yaml("plan.yaml")
+print(json.dumps({"nodes": task.num_nodes, "accelerators": [dict(one.accelerators) for one in task.resources]}))
+"""
+
+
+def asked(script: str, *arguments: str, folder: Path, engine: str) -> dict[str, object]:
+    """What the engine understood, asked in a process of its own: some of them change the whole interpreter."""
+    python = os.environ.get(f"TRAINPLAN_PYTHON_{engine.partition('.')[0].upper()}", sys.executable)
+    found = subprocess.run(
+        [python, "-c", f"import importlib.util as u, sys; sys.exit(u.find_spec('{engine}') is None)"],
+        capture_output=True, cwd=folder, check=False,
+    )  # fmt: skip
+    if found.returncode:
+        pytest.skip(f"{engine} is not installed")
+    environment = {**os.environ, "DS_ACCELERATOR": "cpu"}
+    done = subprocess.run(
+        [python, "-c", script, *arguments], capture_output=True, text=True, cwd=folder, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    told: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told
+
+
+@pytest.mark.parametrize("name", ["llama-2-7b", "llama-2-70b", "llama-3.1-405b", "llama-33b"])
+def test_torchtitan_reads_the_layout_and_builds_the_plans_model(name: str, tmp_path: Path) -> None:
+    plan = load(name)
+    formats.save(formats.render(plan, "torchtitan"), tmp_path / "plan.toml")
+    told = asked(TORCHTITAN, folder=tmp_path, engine="torchtitan")
+    assert told["parameters"] == parameters.of_model(plan.model).total
+    assert told["parallelism"]["tensor_parallel_degree"] == plan.layout.tp  # type: ignore[index]
+
+
+def test_deepspeed_reads_the_batch_and_the_sharding(tmp_path: Path) -> None:
+    plan = load("llama-2-7b").replace(**{"cluster.nodes": 1, "cluster.gpus_per_node": 1, "layout.tp": 1})
+    formats.save(formats.render(plan, "deepspeed"), tmp_path / "plan.json")
+    told = asked(DEEPSPEED, folder=tmp_path, engine="deepspeed")
+    assert told == {"stage": plan.layout.zero_stage, "micro": plan.layout.micro_batch, "bf16": True}
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gpt3-175b", "llama-3.1-405b", "mixtral-8x7b"])
+def test_megatron_knows_every_argument(name: str, tmp_path: Path) -> None:
+    plan = load(name)
+    told = asked(MEGATRON, *megatron.arguments(plan), folder=tmp_path, engine="megatron.training")
+    assert told["num_layers"] == plan.model.layers and told["global_batch_size"] == plan.recipe.global_batch
+
+
+@pytest.mark.parametrize("measure", [False, True])
+def test_skypilot_reads_the_task(measure: bool, tmp_path: Path) -> None:
+    plan = load("llama-2-7b").replace(**{"name": '"; rm -rf ~ #'})
+    formats.save(formats.render(plan, "skypilot", measure=measure), tmp_path / "plan.yaml")
+    told = asked(SKYPILOT, folder=tmp_path, engine="sky")
+    assert told == {"nodes": 2 if measure else 32, "accelerators": [{"A100-80GB": 8}]}
