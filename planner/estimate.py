@@ -10,11 +10,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from planner import library, units
+from planner.callable_module import make_callable
 from planner.costing import energy, goodput, money
 from planner.costing.rates import Rates, price_of, rates
 from planner.counting import flops, memory, parameters
@@ -306,6 +308,14 @@ class Estimate:
     def provenance(self) -> str:
         """How the device is known: one of three kinds (`planner.timing.provenance`), with source and date."""
         return str(self.machine.device.provenance)
+
+    def _repr_html_(self) -> str:
+        """A notebook's view: the verdict and every figure, escaped."""
+        head = "".join(f"<th>{word}</th>" for word in ("section", "figure", "value", "80 % band", "kind"))
+        shown = [one for one in self.figures.values() if one.value or "part" not in one.key]
+        cells = [(one.section, one.label, one.text, one.band_text, one.kind) for one in shown]
+        rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
+        return f"<p>{escape(self.verdict)}</p><table><tr>{head}</tr>{rows}</table>"
 
     @property
     def json(self) -> dict[str, Any]:
@@ -635,3 +645,6 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+make_callable(__name__)

@@ -81,7 +81,9 @@ def _as_written(field: str, value: dict[str, Any]) -> dict[str, Any]:
     types = {value.get("type"), *(one.get("type") for one in value.get("anyOf", ()))}
     if not (types & {"number", "integer"} or field in _BY_NAME):
         return value
-    words = {key: value[key] for key in ("title", "description", "default", "unit", "advanced") if key in value}
+    words: dict[str, Any] = {
+        key: value[key] for key in ("title", "description", "default", "unit", "advanced") if key in value
+    }
     rest = {key: one for key, one in value.items() if key not in words and key != "anyOf"}
     forms = [*value.get("anyOf", ()), *([rest] if rest else []), {"type": "string"}]
     return {**words, "anyOf": forms}
