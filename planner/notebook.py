@@ -51,7 +51,7 @@ def profile(model: str = "llama-2-7b", *, out: Path | str | None = None, **optio
     `out`), where estimates of this device find it. options: `device`, `suite`, `budget_s`, `memory_limit_bytes`, as for
     `planner.profiling.profiler.profile`. Raises `MissingError` without torch, `TrainplanError` where it fails."""
     from planner.plan.derive import named_model
-    from planner.profiling.command import require_torch
+    from planner.profiling.console import require_torch
     from planner.timing import profile as profiles
 
     require_torch()
