@@ -183,12 +183,13 @@ def charts(app: Any, window: Any) -> dict[str, list[float]]:
                 continue
             chart._drawn = ()
             redrawn.append(timed(lambda chart=chart: (chart.draw_now(), chart._canvas.draw())))
-            if chart.can_zoom:
-                moved.append(timed(lambda chart=chart: (chart.zoom(1), chart._canvas.draw())))
-                chart.show_all()
+            settle(app, 0.3)
             if len(chart._hover.points):
                 told.append(timed(lambda chart=chart: (chart._hover.tell(0), chart._hover.repaint())))
                 chart._hover.tell(None)
+            if chart.can_zoom:
+                moved.append(timed(lambda chart=chart: (chart.zoom(1), chart._canvas.draw())))
+                chart.show_all()
             settle(app, 0.3)
     return {
         "chart redraw": redrawn,

@@ -6,10 +6,11 @@ Every movement is a box in shares of what is seen now, so linear and logarithmic
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from planner.charts import view
-from planner.charts.view import View
+if TYPE_CHECKING:
+    from planner.charts.view import View
 
 STEP = 1.25
 """Of one notch of the wheel, or one press of a key."""
@@ -26,7 +27,10 @@ class Lens:
 
     def __init__(self, canvas: Any) -> None:
         self._canvas = canvas
-        self.view = View()
+        self._views: Any = import_module(
+            "planner.charts.view"
+        )  # with matplotlib, which the first window is not to load
+        self.view: View = self._views.View()
         self._whole: tuple[Any, Any] = ((0.0, 1.0), (0.0, 1.0))
         """What the chart shows of itself when all of it is seen: the transform to shares and the limits."""
 
@@ -47,7 +51,7 @@ class Lens:
 
     def may(self, name: str) -> bool:
         """Whether an axis may have the other scale."""
-        return self.axes is not None and view.may_switch(self.axes, name)
+        return self.axes is not None and self._views.may_switch(self.axes, name)
 
     def is_log(self, name: str) -> bool:
         """Whether an axis is logarithmic now."""
@@ -56,7 +60,7 @@ class Lens:
     def switch(self, name: str) -> None:
         """Give an axis the other scale, and show all of it."""
         names = set(self.view.switched) ^ {name}
-        self.view = View(switched="".join(sorted(names)))
+        self.view = self._views.View(switched="".join(sorted(names)))
 
     def share(self, x_px: float, y_px: float) -> tuple[float, float]:
         """A place of the figure as shares of the axes."""
@@ -74,7 +78,7 @@ class Lens:
 
     def centre(self, point: tuple[float, float]) -> bool:
         """Bring a point of the data into view; False where it is there already."""
-        if self.axes is None or view.is_inside(self.axes, *point):
+        if self.axes is None or self._views.is_inside(self.axes, *point):
             return False
         x, y = self.axes.transAxes.inverted().transform(self.axes.transData.transform(point))
         return self.pan(0.5 - x, 0.5 - y)
@@ -86,7 +90,7 @@ class Lens:
         before = self.view
         found = {
             name: self._limits(name, box[number], box[number + 2], keep_size)
-            for number, name in enumerate("xy") if view.may_zoom(self.axes, name)
+            for number, name in enumerate("xy") if self._views.may_zoom(self.axes, name)
         }  # fmt: skip
         self.view = replace(self.view, **found)
         if self.view != before:
@@ -124,4 +128,4 @@ class Lens:
         """Show it on what is drawn already; the chart is drawn anew for it when the hand rests."""
         self.axes.set_xlim(*(self.view.x or self._whole[0]))
         self.axes.set_ylim(*(self.view.y or self._whole[1]))
-        view.tidy(self.axes)
+        self._views.tidy(self.axes)
