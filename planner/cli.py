@@ -111,6 +111,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     forms = commands.add_parser("schemas", help="the JSON Schema of each kind of file that you may write")
     forms.add_argument("folder", metavar="DIR")
     forms.set_defaults(run=_schemas)
+    completion = commands.add_parser("completion", help="a shell's completion of these commands and options")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    completion.set_defaults(run=_completion)
     doctor = commands.add_parser("doctor", help="versions, devices, libraries; what is missing and what mends it")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -436,6 +439,13 @@ def _screenshots(options: argparse.Namespace) -> int:
     written = app.screenshots(Path(options.folder), options.theme, int(width), int(height))
     for path in written:
         print(path)
+    return 0
+
+
+def _completion(options: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(_parser(["search"]), shell=options.shell))
     return 0
 
 
