@@ -322,6 +322,11 @@ class ChartView(QWidget):
         if self._data is not None:
             menu(self).popup(self.mapToGlobal(point))
 
+    @property
+    def is_drawn(self) -> bool:
+        """There is something to copy and to export."""
+        return self._data is not None
+
     def copy_image(self) -> None:
         """The chart as it is on screen, without the words under the pointer, on the clipboard."""
         hidden = self._hover.isVisible()

@@ -273,10 +273,11 @@ class Window(QMainWindow):
     def _chart(self) -> ChartView | None:
         """The chart one is on, else the first one of the page."""
         focused = QApplication.focusWidget()
-        seen = [chart for chart in self.page(self._page_key).findChildren(ChartView) if chart.isVisible()]
+        charts = self.page(self._page_key).findChildren(ChartView)
+        seen = [chart for chart in charts if chart.isVisible() and chart.is_drawn]
         found = focused if focused in seen else next(iter(seen), None)
         if found is None:
-            self.strip.say("This page shows no chart")
+            self.strip.say("This page shows no chart yet")
         return found
 
     def export_chart(self) -> None:

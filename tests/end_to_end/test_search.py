@@ -158,3 +158,11 @@ def test_a_second_job_waits_for_the_first_and_may_be_cancelled_before_it_begins(
     assert ended == [("search", "cancelled")] and not told["search"].is_running
     qtbot.waitUntil(lambda: queue.running is None, timeout=PATIENCE_MS)
     assert ended[1:] == [("profile", "done"), ("validate", "done")]
+
+
+def test_a_chart_that_was_never_drawn_is_neither_exported_nor_copied(window: object) -> None:
+    window.show_page("search")
+    window.jobs.cancel()
+    window.export_chart()  # a dialog would fail the test
+    window.copy_chart()
+    assert "no chart yet" in window.strip.text.text()

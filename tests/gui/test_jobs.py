@@ -34,6 +34,12 @@ class TestJob:
         assert phases == ["attention"]
         assert made.share == 0.5
 
+    def test_an_answer_is_handed_on_and_not_copied(self, qtbot: object) -> None:
+        made, told = job("""print('{"event": "finished", "best": [1, 2, 3]}')"""), []
+        made.event.connect(told.append)
+        outcome = outcome_of(qtbot, made)
+        assert told[0] is outcome.result and outcome.result["best"] == [1, 2, 3]
+
     def test_the_time_left_is_told_after_three_rows(self, qtbot: object) -> None:
         made = job(f"print('''{ROW}\n{PROGRESS}''')")
         outcome_of(qtbot, made)
