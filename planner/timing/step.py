@@ -145,11 +145,8 @@ def head_s(w: Workload, device: Device, software: Software) -> Number:
         device, tokens * w.hidden * w.activation_bytes * 6
     )
     total = w.has_head * time * software.matmul_slowdown + passes
-    if (
-        not device.tiled
-    ):  # a processor writes the embedding's gradient as a whole table: as large as its weights, zeroed
-        table = wide * w.hidden * device.element_bytes
-        total = total + kernels.mapped_s(device, table) + kernels.memory_bound_s(device, table)
+    table = wide * w.hidden * device.element_bytes  # the embedding's gradient: a processor zeroes it first
+    total = total + (1 - device.tiled) * (kernels.mapped_s(device, table) + kernels.memory_bound_s(device, table))
     return device.remainder.correct(("edge", "both"), total, w) if device.remainder else total
 
 
