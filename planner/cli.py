@@ -95,12 +95,14 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     from planner.quality import lifetime_command as lifetime
     from planner.quality import tokens_command as tokens
     from planner.quality.ladder import command as ladder
+    from planner.search import network_command as network
 
     profiling.add_parser(commands)
     verifying.add_parser(commands, plan_of, settings_of)
     quality.add_parsers(commands, add_plan_arguments, plan_of)
     ladder.add_parser(commands)
-    lifetime.add_parsers(commands, add_plan_arguments, plan_of)
+    lifetime.add_parser(commands, add_plan_arguments, plan_of)
+    network.add_parser(commands, add_plan_arguments, plan_of)
     tokens.add_parser(commands)
     interchange.add_parser(commands, add_plan_arguments, plan_of)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")

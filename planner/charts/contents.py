@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from planner.quality.observed import Group
     from planner.quality.task import Comparison
     from planner.schedule.step import Schedule
-    from planner.search.networks import Networks
     from planner.timing.profile import Profile, Row
     from planner.timing.profile_comparison import ProfileComparison
 
@@ -68,9 +67,9 @@ def break_even(chart: Any, found: Comparison) -> Any:
     return chart.Data.of_comparison(found)
 
 
-def network_compare(chart: Any, found: Networks) -> Any:
-    """The plan over other networks."""
-    return chart.Data.of_networks(found)
+def network_compare(chart: Any, found: Mapping[str, Any]) -> Any:
+    """The plan over other networks, as `network --json` prints them; empty before they are asked."""
+    return chart.Data.of_networks(found) if found else chart.Data()
 
 
 def pareto(chart: Any, source: Any) -> Any:

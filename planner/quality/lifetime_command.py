@@ -1,4 +1,4 @@
-"""The commands `lifetime` and `network`."""
+"""The command `lifetime`."""
 
 from __future__ import annotations
 
@@ -13,30 +13,23 @@ if TYPE_CHECKING:
     from planner.plan.plan import Plan
     from planner.quality.lifetime import Life
     from planner.quality.task import Comparison
-    from planner.search.networks import Networks
 
 PlanOf = Callable[[argparse.Namespace], "Plan"]
 _TABLE_SIZES = 9
 
 
-def add_parsers(
-    subparsers: Any, add_plan_arguments: Callable[[argparse.ArgumentParser], None], plan_of: PlanOf
-) -> None:
-    """Register the commands. PLAN, `--model` and `--set` are the command line's own, as for every command of a plan."""
+def add_parser(subparsers: Any, add_plan_arguments: Callable[[argparse.ArgumentParser], None], plan_of: PlanOf) -> None:
+    """Register the command. PLAN, `--model` and `--set` are the command line's own, as for every command of a plan."""
     life = subparsers.add_parser(
         "lifetime", help="training, post-training and serving over a model's life; general or specific; the best size"
     )
     add_plan_arguments(life)
     life.add_argument("--law", help="a law's name or file (default: besiroglu-2024)")
     life.add_argument("--json", action="store_true", help="print one JSON object")
-    life.set_defaults(run=lambda options: run_lifetime(options, plan_of(options)))
-    network = subparsers.add_parser("network", help="is commodity Ethernet enough? the plan over other networks")
-    add_plan_arguments(network)
-    network.add_argument("--json", action="store_true", help="print one JSON object")
-    network.set_defaults(run=lambda options: run_network(options, plan_of(options)))
+    life.set_defaults(run=lambda options: run(options, plan_of(options)))
 
 
-def run_lifetime(options: argparse.Namespace, plan: Plan) -> int:
+def run(options: argparse.Namespace, plan: Plan) -> int:
     """`lifetime PLAN`: the tables or the JSON object on stdout, warnings on stderr."""
     from planner.quality.laws import DEFAULT
     from planner.quality.lifetime import life_of
@@ -52,22 +45,6 @@ def run_lifetime(options: argparse.Namespace, plan: Plan) -> int:
     print(
         "\n\n".join([_life_table(found), _account_table(found), _task_table(task)]).replace("\N{NO-BREAK SPACE}", " ")
     )
-    return 0
-
-
-def run_network(options: argparse.Namespace, plan: Plan) -> int:
-    """`network PLAN`: the plan on each network, and the verdict."""
-    from planner.search.networks import compare
-
-    found = compare(plan)
-    for reason in found.skipped:
-        print(f"warning: {reason}", file=sys.stderr)
-    if options.json:
-        from planner.quality.lifetime import without_nan
-
-        print(json.dumps(without_nan(found.to_json()), allow_nan=False))
-    else:
-        print(_network_table(found).replace("\N{NO-BREAK SPACE}", " "))
     return 0
 
 
@@ -135,19 +112,6 @@ def _break_even(calls: float) -> str:
     if calls == 0:
         return "the second is always cheaper"
     return "never cheaper" if calls == float("inf") else f"the second is cheaper from {show(calls)} calls"
-
-
-def _network_table(found: Networks) -> str:
-    from planner.units import show
-
-    rows = []
-    for row in found.rows:
-        outcome = row.estimate.outcome
-        amounts = ((row.seconds, "s"), (outcome.gpu_hours, "GPU-hours"), (row.usd, "USD"), (outcome.energy_kwh, "kWh"))
-        shares = f"{row.price_share:.0%}", f"{row.break_even_share:.1%}"
-        rows.append([row.label, *(show(float(value), unit) for value, unit in amounts), *shares])
-    header = ["network", "time", "GPU-hours", "cost", "energy", "price share", "break-even share"]
-    return f"{found.verdict}.\n\n{aligned(header, rows)}"
 
 
 def aligned(header: list[str], rows: list[list[str]]) -> str:

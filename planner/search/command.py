@@ -24,7 +24,7 @@ from planner.plan.file import write_atomically
 from planner.plan.layout import Layout
 from planner.plan.plan import Plan
 from planner.search.events import Event, Finished, Progress, Result
-from planner.search.ranking import OBJECTIVES, Constraints, Found
+from planner.search.ranking import OBJECTIVES, Constraints, Found, layout_words
 from planner.search.run import sweep
 from planner.stopping import stop_signals
 
@@ -129,7 +129,13 @@ def found_json(found: Found) -> dict[str, Any]:
     figures = {name: value if math.isfinite(value) else None for name, value in found.figures.items()}
     cluster = found.plan.cluster
     where = {"accelerator": cluster.accelerator.name, "gpus": cluster.gpus, "nodes": cluster.nodes}
-    return {**where, **layout, **figures, "words": words(found), "layout": found.layout.model_dump(mode="json")}
+    return {
+        **where,
+        **layout,
+        **figures,
+        "words": layout_words(found.plan),
+        "layout": found.layout.model_dump(mode="json"),
+    }
 
 
 def csv_text(result: Result) -> str:
@@ -157,7 +163,7 @@ def text(result: Result) -> str:
         memory = units.show(result.closest.figures["memory_bytes"], "B")
         there = units.show(result.closest.plan.cluster.accelerator.memory_bytes, "B")
         nothing = "Nothing fits" if not result.fits else "Nothing is left"
-        lines.append(f"{nothing}. The least memory: {memory} of {there} with {words(result.closest)}")
+        lines.append(f"{nothing}. The least memory: {memory} of {there} with {layout_words(result.closest.plan)}")
     else:
         lines.append("No layout is left.")
     if result.pareto:
@@ -188,30 +194,13 @@ def _table(found: list[Found]) -> list[str]:
         rows.append([
             str(rank), f"{one.plan.cluster.gpus:,}", *kind, units.show(figures["step_time_s"], "s"),
             f"{figures['mfu']:.1%}", units.show(figures["train_time_s"], "s"), units.show(figures["cost_usd"], "USD"),
-            units.show(figures["energy_kwh"], "kWh"), units.show(figures["memory_bytes"], "B"), words(one),
+            units.show(figures["energy_kwh"], "kWh"), units.show(figures["memory_bytes"], "B"), layout_words(one.plan),
         ])  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths[:-1], strict=False)), row[-1]]).rstrip()
         for row in rows
     ]
-
-
-def words(found: Found) -> str:
-    """A layout in the field's short hand: `tp 8 · pp 4×5 · dp 64 · ZeRO 1 · sp · micro-batch 2 · full recompute`."""
-    layout = found.layout
-    pipeline = f"pp {layout.pp}" + (f"×{layout.virtual_stages}" if layout.virtual_stages > 1 else "")
-    group = f" in groups of {layout.zero_group}" if layout.zero_group else ""
-    part = f" of {layout.recompute_layers} layers" if layout.recompute_layers is not None else ""
-    said = [
-        f"tp {layout.tp}", pipeline, f"cp {layout.cp}" if layout.cp > 1 else "",
-        f"ep {layout.ep}" if layout.ep > 1 else "", f"dp {found.plan.dp}", f"ZeRO {layout.zero_stage}{group}",
-        "sp" if layout.sequence_parallel else "", f"micro-batch {layout.micro_batch}",
-        f"{layout.recompute} recompute{part}" if layout.recompute != "none" else "",
-        "GPipe" if layout.schedule == "gpipe" else "", "optimizer offload" if layout.optimizer_offload else "",
-        "activation offload" if layout.activation_offload else "",
-    ]  # fmt: skip
-    return " · ".join(word for word in said if word)
 
 
 def _counts(option: str | None) -> list[int]:

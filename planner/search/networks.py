@@ -1,13 +1,15 @@
 """Is commodity Ethernet enough? The same plan over other networks: time, money, energy, and what a faster one may cost.
 
-The plan keeps its layout; only the fabric between nodes, or the GPUs that one scale-up domain joins, are others. A
-wider domain would allow other layouts (`search` finds them), so its gain is a lower bound.
+Only the fabric between nodes, or the GPUs that one scale-up domain joins, are others. Each network gets the layout that
+is fastest on it: a wider domain allows other layouts than a narrow one. Keeping the plan's layout everywhere is quicker
+and tells less: then a faster network's gain is a lower bound.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from planner.costing.rates import price_of
@@ -16,7 +18,11 @@ from planner.formula import Number, formula
 from planner.plan import shipped
 from planner.plan.check import check
 from planner.plan.plan import Plan
+from planner.search.ranking import layout_words
+from planner.search.run import search
 
+Told = Callable[[float, str], None]
+"""Told before each network: the share that is done, and which one comes."""
 FABRICS = ("roce-200", "roce-400", "infiniband-hdr-200", "infiniband-ndr-400", "infiniband-xdr-800")
 DOMAINS = (8, 16, 32, 36, 64, 72)
 """GPUs of a scale-up domain that are tried, where they divide the plan's GPUs: HGX to NVL72."""
@@ -33,11 +39,14 @@ class Row:
     ethernet: bool
     """Commodity Ethernet (RoCE or TCP), not InfiniBand or another maker's own."""
     is_plans: bool
+    """The plan as it is: its own network and layout."""
     price_share: float
     """Premium of the fabric on the price of a GPU-hour without it."""
     estimate: Estimate
     break_even_share: float = 0.0
     """The price share at which it costs as much as the cheapest commodity network."""
+    break_even_usd: float = math.nan
+    """That price of a GPU-hour, all in."""
 
     @property
     def usd(self) -> float:
@@ -49,12 +58,21 @@ class Row:
         """On the calendar."""
         return float(self.estimate.outcome.train_time_s)
 
+    @property
+    def source(self) -> str:
+        """Where the network's figures and the price of a GPU-hour are from."""
+        fabric = self.estimate.plan.cluster.fabric
+        return f"{fabric.name}: {fabric.source} ({fabric.confidence}). Price: {price_of(self.estimate.plan)[1]}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain SI numbers."""
-        o = self.estimate.outcome
+        o, figures = self.estimate.outcome, self.estimate.figures
+        time, cost = figures["time.training"], figures["money.total"]
         return {
             "label": self.label, "fabric": self.fabric, "domain": self.domain, "ethernet": self.ethernet,
             "is_plans": self.is_plans, "price_share": self.price_share, "break_even_share": self.break_even_share,
+            "break_even_usd_per_gpu_hour": self.break_even_usd, "layout": layout_words(self.estimate.plan),
+            "train_time_band_s": [time.low, time.high], "cost_band_usd": [cost.low, cost.high], "source": self.source,
             "step_time_s": float(o.step.total), "train_time_s": self.seconds, "gpu_hours": float(o.gpu_hours),
             "energy_kwh": float(o.energy_kwh), "co2e_kg": float(o.co2e_kg), "network_usd": float(o.network_usd),
             "cost_usd": self.usd, "mfu": float(o.mfu), "fits": self.estimate.fits,
@@ -68,7 +86,16 @@ class Networks:
     plan: str
     rows: tuple[Row, ...]
     skipped: tuple[str, ...]
-    """Domains that the plan cannot take, and why."""
+    """Networks that the plan cannot take, and why."""
+    keeps_layout: bool = False
+    """The plan's own layout on every network, instead of the fastest on each."""
+
+    @property
+    def layout_words(self) -> str:
+        """Which layout was taken."""
+        if self.keeps_layout:
+            return f"The plan's own layout on every network: {layout_words(self.rows[0].estimate.plan)}"
+        return "On each network the layout that is fastest there"
 
     @property
     def ethernet(self) -> Row:
@@ -101,8 +128,8 @@ class Networks:
     def to_json(self) -> dict[str, Any]:
         """As `network --json` prints it."""
         return {
-            "plan": self.plan, "verdict": self.verdict, "rows": [row.to_json() for row in self.rows],
-            "skipped": list(self.skipped),
+            "plan": self.plan, "verdict": self.verdict, "keeps_layout": self.keeps_layout,
+            "layout": self.layout_words, "rows": [row.to_json() for row in self.rows], "skipped": list(self.skipped),
         }  # fmt: skip
 
     @property
@@ -124,23 +151,48 @@ def price_without_network(usd_per_gpu_hour: Number, price_share: Number) -> Numb
     return usd_per_gpu_hour / (1 + price_share)
 
 
-def compare(plan: Plan, fabrics: tuple[str, ...] = FABRICS, domains: tuple[int, ...] = DOMAINS) -> Networks:
-    """The plan on every network. Raises `InputError` as `estimate` does for the plan itself."""
-    bare = _bare_price(plan)
-    own = plan.cluster.fabric
+def compare(
+    plan: Plan, fabrics: tuple[str, ...] = FABRICS, domains: tuple[int, ...] = DOMAINS, *, keep_layout: bool = False,
+    told: Told = lambda share, doing: None, is_cancelled: Callable[[], bool] = lambda: False,
+) -> Networks:  # fmt: skip
+    """The plan on every network; first as it is. Raises `InputError` as `estimate` does for the plan itself,
+    `CancelledError` when cancelled."""
+    bare, own = _bare_price(plan), plan.cluster.fabric
     known = [shipped.fabric(name) for name in fabrics]
-    between = [own, *(one for one in known if one.name != own.name)]
-    rows = [
-        _row(_on(plan, bare, {"fabric": fabric}), fabric.name, fabric is own, is_own_fabric=fabric is own)
-        for fabric in between
-    ]
     skipped: list[str] = []
-    for domain in domains:
-        wider = _wider(plan, bare, domain, skipped)
-        if wider is not None:
-            rows.append(_row(wider, f"{domain} GPUs a domain, {own.name}", False, is_own_fabric=True))
-    slow = min((row for row in rows if row.ethernet and row.domain == rows[0].domain), key=lambda row: row.usd)
-    return Networks(plan.name, tuple(_with_break_even(row, slow) for row in rows), tuple(skipped))
+    tried = [
+        (fabric.name, _on(plan, bare, {"fabric": fabric}), fabric is own)
+        for fabric in (own, *(one for one in known if one.name != own.name))
+    ]
+    tried += [
+        (f"{domain} GPUs a domain, {own.name}", wider, True)
+        for domain in domains if (wider := _wider(plan, bare, domain, skipped)) is not None
+    ]  # fmt: skip
+    rows = [_row(tried[0][1], own.name, is_plans=True, is_own_fabric=True)]
+    for index, (label, on, is_own_fabric) in enumerate(tried):
+        told(index / len(tried), label)
+        laid = on if keep_layout else _laid_out(on, is_cancelled)
+        reason = _reason_against(laid)
+        if reason:
+            skipped.append(f"{label}: {reason}")
+        elif index or laid.layout != plan.layout:
+            again = f"{label}, layout searched" if not index else label
+            rows.append(_row(laid, again, is_plans=False, is_own_fabric=is_own_fabric))
+    return Networks(plan.name, _with_break_even(rows), tuple(skipped), keep_layout)
+
+
+def _laid_out(plan: Plan, is_cancelled: Callable[[], bool]) -> Plan:
+    """The plan in the layout that is fastest on its network; in its own where no other is faster or none fits."""
+    found = search(plan, objective="time", top=1, is_cancelled=is_cancelled).best
+    if not found or _reason_against(plan):
+        return found[0].plan if found else plan
+    own = estimate(plan)
+    is_faster = found[0].figures["train_time_s"] < float(own.outcome.train_time_s)
+    return found[0].plan if is_faster or not own.fits else plan
+
+
+def _reason_against(plan: Plan) -> str:
+    return "; ".join(problem.message for problem in check(plan) if problem.severity == "error")
 
 
 def _bare_price(plan: Plan) -> float:
@@ -172,13 +224,10 @@ def _wider(plan: Plan, bare: float, domain: int, skipped: list[str]) -> Plan | N
     accelerator = cluster.accelerator.model_copy(update={"link_domain": domain})
     changed: dict[str, Any] = {"accelerator": accelerator, "gpus_per_node": domain, "nodes": cluster.gpus // domain}
     changed["failures_per_node_day"] = cluster.failures_per_node_day * domain / cluster.gpus_per_node
-    wider = _on(plan, bare, changed)
-    errors = [problem.message for problem in check(wider) if problem.severity == "error"]
-    skipped += [f"{domain} GPUs a domain: {message}" for message in errors]
-    return None if errors else wider
+    return _on(plan, bare, changed)
 
 
-def _row(plan: Plan, label: str, is_plans: bool, *, is_own_fabric: bool) -> Row:
+def _row(plan: Plan, label: str, *, is_plans: bool, is_own_fabric: bool) -> Row:
     fabric = plan.cluster.fabric
     ethernet = fabric.name.casefold().startswith(COMMODITY)
     domain = max(plan.cluster.gpus_per_node, plan.cluster.accelerator.link_domain)
@@ -187,8 +236,15 @@ def _row(plan: Plan, label: str, is_plans: bool, *, is_own_fabric: bool) -> Row:
     )
 
 
-def _with_break_even(row: Row, slow: Row) -> Row:
-    share = break_even_price_share(
-        slow.price_share, float(slow.estimate.outcome.gpu_hours), float(row.estimate.outcome.gpu_hours)
+def _with_break_even(rows: list[Row]) -> tuple[Row, ...]:
+    """Each against the cheapest commodity network between the plan's own nodes."""
+    slow = min((row for row in rows if row.ethernet and row.domain == rows[0].domain), key=lambda row: row.usd)
+    bare = _bare_price(rows[0].estimate.plan)
+    hours = float(slow.estimate.outcome.gpu_hours)
+    shares = [
+        float(break_even_price_share(slow.price_share, hours, float(row.estimate.outcome.gpu_hours))) for row in rows
+    ]
+    return tuple(
+        replace(row, break_even_share=share, break_even_usd=bare * (1 + share))
+        for row, share in zip(rows, shares, strict=True)
     )
-    return Row(**{**vars(row), "break_even_share": float(share)})

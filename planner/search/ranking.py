@@ -60,6 +60,23 @@ class Found:
     figures: dict[str, float]
 
 
+def layout_words(plan: Plan) -> str:
+    """A layout in the field's short hand: `tp 8 · pp 4×5 · dp 64 · ZeRO 1 · sp · micro-batch 2 · full recompute`."""
+    layout = plan.layout
+    pipeline = f"pp {layout.pp}" + (f"×{layout.virtual_stages}" if layout.virtual_stages > 1 else "")
+    group = f" in groups of {layout.zero_group}" if layout.zero_group else ""
+    part = f" of {layout.recompute_layers} layers" if layout.recompute_layers is not None else ""
+    said = [
+        f"tp {layout.tp}", pipeline, f"cp {layout.cp}" if layout.cp > 1 else "",
+        f"ep {layout.ep}" if layout.ep > 1 else "", f"dp {plan.dp}", f"ZeRO {layout.zero_stage}{group}",
+        "sp" if layout.sequence_parallel else "", f"micro-batch {layout.micro_batch}",
+        f"{layout.recompute} recompute{part}" if layout.recompute != "none" else "",
+        "GPipe" if layout.schedule == "gpipe" else "", "optimizer offload" if layout.optimizer_offload else "",
+        "activation offload" if layout.activation_offload else "",
+    ]  # fmt: skip
+    return " · ".join(word for word in said if word)
+
+
 def joined(parts: Iterable[Columns]) -> Columns:
     """All rows of some tables of one form; empty ones have no columns."""
     tables = [one for one in parts if one]

@@ -21,7 +21,7 @@ CASES: list[tuple[str, ModuleType, Any]] = [
     ("life-empty", lifetime_cost, lifetime_cost.Data()),
     ("ways", break_even, break_even.Data.of_comparison(task.compare(PLAN))),
     ("ways-empty", break_even, break_even.Data()),
-    ("networks", network_compare, network_compare.Data.of_networks(networks.compare(PLAN))),
+    ("networks", network_compare, network_compare.Data.of_networks(networks.compare(PLAN, keep_layout=True).to_json())),
     ("networks-empty", network_compare, network_compare.Data()),
 ]
 
