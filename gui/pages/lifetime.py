@@ -1,4 +1,5 @@
-"""The Lifetime page: training, post-training and serving over a model's life; general or specific; the best size."""
+"""The Lifetime page: training, post-training and serving over a model's life; general or specific; the best size; the
+plan over other networks."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from gui.chart_view import ChartView
 from gui.derived import Fact
 from gui.document import Document
 from gui.forms import FieldSpec, Form, specs
+from gui.jobs import Job
 from gui.log_slider import LogSlider
+from gui.network_view import NetworkView
 from gui.pages.page import Page
 from gui.sidebar import Sign
 from gui.stages_view import StagesView
@@ -42,6 +45,9 @@ class LifetimePage(Page):
 
     key, title, group = "lifetime", "Lifetime", "Answer"
     sections = ("lifetime", "post_training")
+    is_automatic = False
+    run = Signal(list)
+    cancel = Signal()
     explain_figure = Signal(object)
     """Open the derivation of a figure that is not the estimate's."""
 
@@ -82,6 +88,10 @@ class LifetimePage(Page):
         self.forms = [self.demand_form, self.serving_form, self.task_form]
         self.stages = StagesView(self.document)
         self.stages.failed.connect(self.failed)
+        self.networks = NetworkView()
+        self.networks.run.connect(self.run)
+        self.networks.failed.connect(self.failed)
+        self.networks.saved.connect(self.done)
         for form in (*self.forms, self.stages):
             form.focused.connect(self._help)
         self.costs = FigureTree("lifetime.costs", "Cost over the life by part")
@@ -109,13 +119,14 @@ class LifetimePage(Page):
         self.costs.setFixedHeight(158)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("lifetime.tabs")
-        self.tabs.setAccessibleName("Life, serving, post-training, one task, tables")
+        self.tabs.setAccessibleName("Life, serving, post-training, one task, networks, tables")
         self.tabs.tabBar().setDrawBase(False)
         for widget, title in (
             (_beside(column(demand, self.demand_form, self._warnings, None, spacing=8), life), "&Life"),
             (_beside(column(self.serving_form, None), self.speeds, 310), "Ser&ving"),
             (self.stages, "&Post-training"),
             (_beside(column(self.task_form, None), _picture(self.charts["break_even"])), "&General or specific"),
+            (self.networks, "&Networks"),
             (column(*self.tables.values(), margins=(0, 8, 0, 0)), "Ta&bles"),
         ):
             self.tabs.addTab(widget, title)
@@ -133,6 +144,7 @@ class LifetimePage(Page):
         life = state.plan.lifetime or Lifetime()
         self.slider.show_value(life.tokens_per_day)
         self._daily.setText(units.show(life.tokens_per_day))
+        self.networks.show_plan(state.plan)
         self._soon.start()
 
     def reset(self, plan: Plan) -> None:
@@ -182,6 +194,18 @@ class LifetimePage(Page):
         for views in (self.charts, self.tables):
             views["lifetime_cost"].show_data(life)
             views["break_even"].show_data(comparison)
+
+    def job_name(self, arguments: list[str]) -> str:
+        """What the comparison is called while it runs."""
+        return "Networks"
+
+    def begin(self) -> None:
+        """Compare the networks once more."""
+        self.networks.begin()
+
+    def follow(self, job: Job) -> None:
+        """Show a comparison as it goes."""
+        self.networks.follow(job)
 
     def _say(self, message: str) -> None:
         self._message.setText(f"✕ {message}" if message else "")

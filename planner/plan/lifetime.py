@@ -27,10 +27,22 @@ class Task(Section):
     cached_share: float = quantity(
         "Cached prompt", "Share of the examples' prefill that a prefix cache saves", "fraction", default=0.0, ge=0, le=1
     )
-    labels: int = quantity("Labelled examples", "Examples to fine-tune on", default=5000, ge=0, le=10**9)
+    labels: int = quantity(
+        "Labelled examples",
+        "Examples to fine-tune on; 200 to 500 suffice BERT-like models for classification (Bucher & Martini 2024, "
+        "arXiv 2406.08660)",
+        default=5000, ge=0, le=10**9,
+    )  # fmt: skip
     usd_per_label: float = quantity("Price a label", "One labelled example", "USD", default=0.5, ge=0, le=1e5)
     epochs: float = quantity("Epochs", "Passes over the labelled examples", default=3.0, ge=0, le=1000)
     trials: int = quantity("Trials", "Fine-tunings until one is kept", default=5, ge=1, le=10**6)
+    scratch_labels: int = quantity(
+        "Labels from scratch",
+        "Labelled examples to train the small model on without any pre-training (assumed: as many as IMDb has reviews "
+        "to train on)",
+        default=25_000, ge=0, le=10**9,
+    )  # fmt: skip
+    scratch_epochs: float = quantity("Epochs from scratch", "Passes over them (assumed)", default=10.0, ge=0, le=10_000)
     small_model: Model | None = choice(
         "Small model", "Made for the task: an encoder or a small decoder, by name; blank: BERT-Large", default=None
     )

@@ -1,4 +1,5 @@
-"""One task, three ways: a large model prompted with examples, the same fine-tuned, a small one made for the task.
+"""One task, four ways: a large model prompted with examples, the same fine-tuned, a small one fine-tuned for the task,
+and that small one trained for it from new weights.
 
 What is paid once and what every call pays give straight lines over the calls; where two meet is their break-even.
 Calls are priced by the token at the plan's load, as on a shared server: a server kept for few calls costs more.
@@ -25,7 +26,11 @@ from planner.quality.lifetime import host, serving_price, without_nan
 SMALL_MODEL = "bert-large-cased"
 SMALL_TRAINING_SHARE = 0.3
 """Share of the dense peak at which a small model is fine-tuned (assumed: short sequences, small batches)."""
-WAYS = {"prompted": "few-shot", "fine-tuned": "fine-tuned", "small": "fine-tuned"}
+WAYS = {
+    "prompted": ("few-shot", "zero-shot"), "fine-tuned": ("fine-tuned",), "small": ("fine-tuned",),
+    "scratch": ("from scratch",),
+}  # fmt: skip
+"""How a score of the shipped table was reached, for each way."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The three ways, at the plan's calls."""
+    """The ways, at the plan's calls."""
 
     task: Task
     ways: tuple[Way, ...]
@@ -109,7 +114,7 @@ def compare(plan: Plan, result: Estimate | None = None) -> Comparison:
     task, result = life.task, result or estimate(plan)
     small = task.small_model or shipped.model(SMALL_MODEL)
     with recording():
-        ways = (_prompted(plan, life), _tuned(plan, life, result), _small(plan, life, small))
+        ways = (_prompted(plan, life), _tuned(plan, life, result), *_small(plan, life, small))
     return Comparison(task, ways)
 
 
@@ -138,24 +143,23 @@ def _tuned(plan: Plan, life: Lifetime, result: Estimate) -> Way:
     return Way("fine-tuned", label, size, fixed, per_call, task.question_tokens, scored, source)
 
 
-def _small(plan: Plan, life: Lifetime, model: Model) -> Way:
+def _small(plan: Plan, life: Lifetime, model: Model) -> tuple[Way, Way]:
+    """The small model fine-tuned, and trained from new weights, which takes more labels and passes. Its calls cost the
+    same either way."""
     task = life.task
     accelerator = life.accelerator or plan.cluster.accelerator
     per_call, size, source = _call(model, life, plan, task.question_tokens, task.question_tokens)
     rate = (
         accelerator.peak("bf16") or accelerator.peak("fp16") or accelerator.peak("fp32") or math.nan
     ) * SMALL_TRAINING_SHARE
-    fixed = _tuning(task, size, rate, serving_price(accelerator, life)[0])
-    return Way(
-        "small",
-        f"{model.name}, fine-tuned",
-        size,
-        fixed,
-        per_call,
-        task.question_tokens,
-        _published(task, "small", size),
-        source,
-    )
+    price = serving_price(accelerator, life)[0]
+
+    def way(key: str, label: str, spent: Task) -> Way:
+        fixed, scored = _tuning(spent, size, rate, price), _published(task, key, size)
+        return Way(key, f"{model.name}, {label}", size, fixed, per_call, task.question_tokens, scored, source)
+
+    anew = task.model_copy(update={"labels": task.scratch_labels, "epochs": task.scratch_epochs})
+    return way("small", "fine-tuned", task), way("scratch", "from scratch", anew)
 
 
 def _call(model: Model, life: Lifetime, plan: Plan, prompt: float, paid: float) -> tuple[Number, float, str]:
@@ -183,9 +187,10 @@ def _tuning(task: Task, parameters: float, flops_per_s: float, usd_per_gpu_hour:
 
 
 def _published(task: Task, key: str, parameters: float) -> tuple[Score, ...]:
-    """Scores done this way: by models below a tenth of the largest for the small one, by the largest for the others."""
-    rows = [row for row in scores(task.quality_task) if row["way"].startswith(WAYS[key].split("-")[0])]
-    small = key == "small"
+    """Scores done this way: by small models for the small one, by the others for the large one. A model whose size was
+    not told (a linear one, a closed one) stands where its way does."""
+    rows = [row for row in scores(task.quality_task) if row["way"] in WAYS[key]]
+    small = key in ("small", "scratch")
     kept = [row for row in rows if row["parameters"] is None or (row["parameters"] < _SMALL) == small]
     names = ("model", "way", "shots", "score", "metric", "source", "confidence")
     return tuple(Score(**{name: row[name] for name in names}) for row in kept)

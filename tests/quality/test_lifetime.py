@@ -66,13 +66,13 @@ def test_every_call_pays_for_the_prompt() -> None:
 
 def test_a_prompt_cache_brings_prompting_near_the_fine_tuned() -> None:
     plan = file.with_settings(file.load("llama-2-70b"), [("lifetime.task.cached_share", "1")])
-    prompted, tuned, _ = compare(plan).ways
+    prompted, tuned, *_ = compare(plan).ways
     assert float(prompted.usd_per_call) < 3 * float(tuned.usd_per_call)
 
 
 def test_at_the_break_even_both_ways_cost_the_same() -> None:
     found = compare(file.load("llama-2-70b"))
-    prompted, _, small = found.ways
+    prompted, _, small, _ = found.ways
     calls = found.break_even("prompted", "small")
     assert float(prompted.cost(calls)) == pytest.approx(float(small.cost(calls)))
     assert found.cheapest is small
@@ -83,6 +83,31 @@ def test_published_scores_stand_beside_each_way() -> None:
     assert [score.score for score in by_key["small"].scores] == [69.0]
     assert [score.score for score in by_key["prompted"].scores] == [71.8]
     assert all(row["source"] and row["confidence"] for row in scores(""))
+
+
+def test_from_scratch_more_labels_and_passes_are_paid_for_and_calls_cost_the_same() -> None:
+    *_, small, scratch = compare(file.load("llama-2-70b")).ways
+    assert float(scratch.usd_per_call) == float(small.usd_per_call)
+    assert float(scratch.fixed_usd) > 25_000 * 0.5 > float(small.fixed_usd)
+    asked = [("lifetime.task.scratch_labels", "5000"), ("lifetime.task.scratch_epochs", "3")]
+    *_, small, scratch = compare(file.with_settings(file.load("llama-2-70b"), asked)).ways
+    assert float(scratch.fixed_usd) == float(small.fixed_usd)
+
+
+def test_scores_from_scratch_stand_beside_fine_tuned_ones_of_the_same_model() -> None:
+    plan = file.with_settings(file.load("llama-2-70b"), [("lifetime.task.quality_task", "SMS spam")])
+    by_key = {way.key: way for way in compare(plan).ways}
+    (scratch,) = by_key["scratch"].scores
+    tuned = {score.model: score.score for score in by_key["small"].scores}
+    assert scratch.score < tuned[scratch.model] and not by_key["prompted"].scores
+
+
+def test_a_plan_of_before_there_were_years_costs_the_same() -> None:
+    plan = file.with_settings(file.load("llama-2-7b"), [("lifetime.served_tokens", "100B")])
+    old = json.loads(file.to_text(plan))
+    del old["lifetime"]["years"]
+    again = file.from_data(old)
+    assert again == plan and life_of(again).total_usd == life_of(plan).total_usd
 
 
 def test_the_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> None:

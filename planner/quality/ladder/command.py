@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--size", default=DEFAULT_SIZE, metavar="SIZE",
-        help="tiny (a minute of 2 CPU cores), useful (ten to twenty), large (a GPU, a text of 100 MB); default: useful",
+        help="tiny (a minute of 2 CPU cores), useful (under ten), large (a GPU, a text of 100 MB); default: useful",
     )  # fmt: skip
     parser.add_argument(
         "--shapes", metavar="WxL,…", help="other rungs: width x layers from the smallest, such as 16x1,16x2,32x2,48x2"

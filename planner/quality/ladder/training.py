@@ -5,8 +5,8 @@ the last fifth, which costs no tuning to a length as a cosine does (Hägele 2024
 Learning rates and new weights follow μP for AdamW (Yang 2022, arXiv 2203.03466, table 3): hidden matrices and head get
 the base rate divided by the width's ratio to the base width, embedding and gains the base rate itself; hidden weights
 start with deviation 1/√(fan-in), the head at zero. Heads keep their dimension, so attention's 1/√d is a constant. With
-the batch the rate grows as its square root (Malladi 2022, arXiv 2205.10287). Depth is not corrected for, beyond the
-1/√(2·layers) of new weights that write to the residual stream (GPT-2).
+the batch the rate grows as its square root (Malladi 2022, arXiv 2205.10287). Depth is not corrected for (a shipped
+ladder's rungs are all as deep), beyond the 1/√(2·layers) of new weights that write to the residual stream (GPT-2).
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from planner.quality.ladder.vocabulary import Tokens
 
 COOLDOWN_SHARE = 0.2
 """Of a run's steps; 10 to 20 % come within noise of a full cosine (Hägele 2024, section 3)."""
-BETAS = (0.9, 0.95)
+BETAS = (0.9, 0.99)
+"""Batches are small: with 0.95 seeds differ twice as much (Porian 2024, arXiv 2406.19146, has 0.99 and more)."""
 WEIGHT_DECAY = 0.1
-"""Of matrices alone; betas and decay are GPT-3's (Brown 2020, appendix B)."""
+"""Of matrices alone; GPT-3's (Brown 2020, appendix B)."""
 EPSILON = 1e-9
 CLIPPED_NORM = 1.0
 EMBEDDING_DEVIATION = 0.5

@@ -33,10 +33,14 @@ def request_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Requ
 
 
 @pytest.fixture(scope="module")
-def whole(request_of: Callable[[str], Request]) -> tuple[Request, list[events.Event]]:
-    """A ladder that nothing disturbed, and what it told."""
+def whole(
+    request_of: Callable[[str], Request], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Request, list[events.Event]]:
+    """A ladder that nothing disturbed, and what it told. A law of its points is kept in a folder of its own."""
     request = request_of("whole")
-    return request, list(climb(request))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TRAINPLAN_HOME", str(tmp_path_factory.mktemp("home")))
+        return request, list(climb(request))
 
 
 def test_the_last_rung_is_predicted_before_it_is_trained_and_the_points_can_be_read(

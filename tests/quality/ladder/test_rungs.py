@@ -24,7 +24,7 @@ def test_n_is_the_real_decoders_count_of_all_parameters(name: str) -> None:
 def test_budgets_grow_with_size_and_the_first_rungs_have_multiples_of_theirs() -> None:
     size = rungs.size("useful")
     found, note = rungs.rungs(size.shapes, size.tokens, 256, 10**9)
-    assert not note and [len(rung.budgets) for rung in found] == [3, 2, 2, 1, 1, 1]
+    assert not note and [len(rung.budgets) for rung in found] == [3, 2, 1, 1, 1, 1]
     assert found[-1].budgets[0].tokens == pytest.approx(size.tokens, rel=0.01)
     for below, above in itertools.pairwise(found):
         grown = above.budgets[0].tokens / below.budgets[0].tokens
@@ -32,6 +32,15 @@ def test_budgets_grow_with_size_and_the_first_rungs_have_multiples_of_theirs() -
     for rung in found:
         multiples = [one.tokens / rung.budgets[0].tokens for one in rung.budgets]
         assert multiples == pytest.approx([1, 2, 4][: len(rung.budgets)], rel=0.02)
+
+
+@pytest.mark.parametrize("name", rungs.SIZES)
+def test_only_the_width_tells_the_rungs_of_a_shipped_ladder_apart(name: str) -> None:
+    models = [rungs.decoder(width, layers, 256) for width, layers in rungs.size(name).shapes]
+    assert len({model.layers for model in models}) == 1
+    assert all(model.heads * model.head_dim == model.hidden for model in models)
+    ratios = [model.ffn / model.hidden for model in models]
+    assert max(ratios) / min(ratios) <= 1.1
 
 
 def test_no_token_is_used_twice() -> None:
