@@ -186,4 +186,5 @@ def _words(account: dict[str, Any]) -> str:
         f"{units.show(account['gpu_hours'], 'GPU-hours')} GPU-hours and {all_of} with pre-training and trials, at the "
         f"account's own price of a GPU-hour; people {units.show(account['people_usd'], 'USD')}. Safety takes "
         f"{account['safety_share']:.0%} of all and {account['safety_share_of_post_training']:.0%} of the post-training."
+        + (f" {account['price_words']}." if account["price_words"] else "")
     )

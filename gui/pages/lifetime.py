@@ -186,6 +186,7 @@ class LifetimePage(Page):
         self.verdict.setText(f"{life.verdict}.")
         self._warnings.setText("\n".join(f"! {warning}" for warning in life.warnings))
         account = account_json(life.account, life.drawn) if life.account and life.drawn else {}
+        account |= {"price_words": life.price_words}
         self.stages.show_state(state, account)
         parts = [life.figures[key] for key in ("lifetime.training", "lifetime.post_training", "lifetime.serving")
                  if key in life.figures]  # fmt: skip

@@ -110,6 +110,22 @@ class Life:
         return self.plan.total_usd + self.post_training_usd
 
     @property
+    def price_words(self) -> str:
+        """Why the account's pre-training costs other than the plan's training; blank where both pay one price."""
+        post = self.estimate.plan.post_training
+        if self.account is None or post is None or post.usd_per_gpu_hour is None:
+            return ""
+        hours, theirs = float(self.account.pretraining.gpu_hours), float(self.account.pretraining.usd)
+        if not math.isfinite(self.plan.training_usd):
+            return ""
+        return (
+            f"Pre-training is {show(theirs, 'USD')} in the account and {show(self.plan.training_usd, 'USD')} in the "
+            f"plan: the same GPU-hours at the account's ${theirs / hours:.2f} each "
+            f"({post.usd_per_gpu_hour.source}) and at the plan's ${self.plan.training_usd / hours:.2f} "
+            f"({price_of(self.estimate.plan)[1]})"
+        )
+
+    @property
     def sources(self) -> str:
         """Where the law and the two prices are from."""
         trained = price_of(self.estimate.plan)[1]
@@ -152,7 +168,7 @@ class Life:
             "curve": [choice.to_json() for choice in self.curve],
             "post_training": account_json(self.account, self.drawn) if self.account and self.drawn else {},
             "bands": {key: [f.low, f.high] for key, f in self.figures.items() if f.low is not None},
-            "warnings": list(self.warnings),
+            "price_words": self.price_words, "warnings": list(self.warnings),
         }  # fmt: skip
         return cast(dict[str, Any], without_nan(data))
 

@@ -79,7 +79,8 @@ def _account_table(found: Life) -> str:
     table = aligned(["part", "GPU-hours", "all", "people", "of it safety", "80 % range of all"], rows)
     low, high = interval(drawn.safety_usd / drawn.usd)
     of_all, of_stages = account.safety_usd / account.usd, account.safety_usd / account.stages_usd
-    return f"{table}\nSafety takes {of_all:.0%} ({low:.0%} to {high:.0%}) of all, {of_stages:.0%} of the post-training."
+    told = f"{table}\nSafety takes {of_all:.0%} ({low:.0%} to {high:.0%}) of all, {of_stages:.0%} of the post-training."
+    return f"{told}\n{found.price_words}." if found.price_words else told
 
 
 def _cost_row(name: str, one: Cost | Account, many: Cost | Account) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +11,26 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from planner.charts import (
+    break_even,
     contents,
     cost_breakdown,
     export,
+    lifetime_cost,
     memory_breakdown,
+    network_compare,
     size_against_perplexity,
     step_time_breakdown,
     style,
 )
+from planner.errors import InputError
 from planner.estimate import Estimate
 from planner.plan.file import write_atomically
 from planner.quality.budget import Training
 from planner.quality.frontier import frontier
 from planner.quality.laws import DEFAULT, law
+from planner.quality.lifetime import Life, life_of
+from planner.quality.task import Comparison, compare
+from planner.search import networks
 
 SIZE_INCHES = (8.0, 5.0)
 DOTS_PER_INCH = 160
@@ -59,10 +67,27 @@ def charts_of(estimate: Estimate) -> Iterator[Chart]:
     yield Chart("size-against-perplexity", size_against_perplexity, quality)
 
 
+def life_charts(life: Life, task: Comparison) -> tuple[Chart, ...]:
+    """What a report shows of a model's life: dollars by size, and one task done generally or specifically."""
+    return (
+        Chart("cost-over-the-life", lifetime_cost, contents.lifetime_cost(lifetime_cost, life)),
+        Chart("general-or-specific", break_even, contents.break_even(break_even, task)),
+    )
+
+
+def network_chart(found: networks.Networks) -> Chart:
+    """The plan over other networks."""
+    return Chart("networks", network_compare, contents.network_compare(network_compare, found.to_json()))
+
+
 def write_charts(estimate: Estimate, folder: Path) -> list[Path]:
-    """Each chart as PNG into an existing folder; returns the files."""
+    """Each chart as PNG into an existing folder; returns the files. A model that cannot be served has none of its
+    life."""
+    charts = [*charts_of(estimate), network_chart(networks.compare(estimate.plan, keep_layout=True))]
+    with contextlib.suppress(InputError):
+        charts += life_charts(life_of(estimate.plan, result=estimate), compare(estimate.plan, estimate))
     written = []
-    for chart in charts_of(estimate):
+    for chart in charts:
         path = folder / f"{chart.name}.png"
         write_atomically(path, chart.rendered("png"))
         written.append(path)

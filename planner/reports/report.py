@@ -12,10 +12,16 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from planner import __version__
+from planner.errors import InputError
 from planner.estimate import Estimate, Figure
+from planner.quality.lifetime import Life, life_of
+from planner.quality.task import compare
 from planner.reports import derivation
-from planner.reports.charts import Chart, charts_of
+from planner.reports.charts import Chart, charts_of, life_charts, network_chart
 from planner.reports.csv_report import assumptions
+from planner.search import networks
+from planner.search.networks import Networks
+from planner.units import show
 
 HEADLINES = (
     "memory.total", "time.training", "money.total", "time.gpu_hours", "energy.energy", "energy.co2e",
@@ -97,6 +103,8 @@ def _sections(estimate: Estimate) -> Iterator[Section]:
     yield Section("Charts", charts=tuple(charts_of(estimate)))
     for key, title in SECTIONS.items():
         yield Section(title, table=_figures(estimate, key))
+    yield _life(estimate)
+    yield _networks(networks.compare(estimate.plan, keep_layout=True))
     basis = f"Kernel times: {estimate.kernel_source} ({estimate.machine.device.basis})."
     exchange = f"Collective times: {estimate.collective_source} ({estimate.collective_basis})."
     yield Section("Where the numbers come from", (basis, exchange, BAND_NOTE))
@@ -115,3 +123,33 @@ def _figures(estimate: Estimate, section: str) -> Table:
         if figure.section == section and (figure.value or "part" not in figure.key)
     ]
     return Table(("Figure", "Value", "80 % band", "Kind", "Formula", "Source"), rows, frozenset({1, 2}))
+
+
+def _life(estimate: Estimate) -> Section:
+    """Training, post-training and serving, the size that would have been cheapest, and one task in several ways."""
+    try:
+        life = life_of(estimate.plan, result=estimate)
+        task = compare(estimate.plan, estimate)
+    except InputError as error:
+        return Section("Over the life", (f"Not worked out: {error}",))
+    told = (life.verdict, life.price_words, *life.warnings)
+    paragraphs = tuple(f"{one[0].upper()}{one[1:]}." for one in told if one)
+    return Section("Over the life", (*paragraphs, life.sources), _life_table(life), life_charts(life, task))
+
+
+def _life_table(life: Life) -> Table:
+    rows = [(one.label, one.text, one.band_text, one.kind) for one in life.figures.values()]
+    return Table(("Figure", "Value", "80 % band", "Kind"), rows, frozenset({1, 2}))
+
+
+def _networks(found: Networks) -> Section:
+    """The plan over other networks, in its own layout."""
+    rows = [
+        (f"{row.label} (the plan)" if row.is_plans else row.label, show(row.seconds, "s"), show(row.usd, "USD"),
+         show(float(row.estimate.outcome.energy_kwh), "kWh"), f"{row.break_even_share:.1%} ({row.price_share:.0%})")
+        for row in found.rows
+    ]  # fmt: skip
+    header = ("Network", "Time", "Cost", "Energy", "Pays up to a price share of (has)")
+    paragraphs = (f"{found.verdict}.", f"{found.layout_words}.", *(f"Left out: {one}." for one in found.skipped))
+    table = Table(header, rows, frozenset({1, 2, 3, 4}))
+    return Section("Other networks", paragraphs, table, (network_chart(found),))

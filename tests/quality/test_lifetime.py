@@ -110,6 +110,15 @@ def test_a_plan_of_before_there_were_years_costs_the_same() -> None:
     assert again == plan and life_of(again).total_usd == life_of(plan).total_usd
 
 
+def test_both_prices_of_the_pre_training_are_explained_where_they_differ() -> None:
+    life = life_of(file.load("llama-2-70b"))
+    assert life.account is not None
+    hours, usd = float(life.account.pretraining.gpu_hours), float(life.account.pretraining.usd)
+    assert usd / hours > 1.2 * life.plan.training_usd / hours
+    assert f"${usd / hours:.2f} each" in life.price_words and "GPU-hours" in life.price_words
+    assert not life_of(file.load("llama-2-7b")).price_words
+
+
 def test_the_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["lifetime", "llama-2-70b", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)

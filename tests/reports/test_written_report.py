@@ -85,6 +85,20 @@ def test_the_pictures_are_whole_svg(page: str) -> None:
         assert root.tag.endswith("svg")
 
 
+def test_the_life_and_the_other_networks_are_told_with_their_charts(llama: Estimate) -> None:
+    sections = {one.title: one for one in report(llama).sections}
+    life, networks = sections["Over the life"], sections["Other networks"]
+    assert [chart.name for chart in life.charts] == ["cost-over-the-life", "general-or-specific"]
+    assert life.table is not None and any("Serving" in row[0] for row in life.table.rows)
+    assert networks.table is not None and "InfiniBand NDR 400" in [row[0] for row in networks.table.rows]
+    assert "own layout" in " ".join(networks.paragraphs)
+
+
+def test_a_model_that_cannot_be_served_still_has_a_report() -> None:
+    sections = {one.title: one for one in report(estimate(file.load("bert-large-cased"))).sections}
+    assert sections["Over the life"].paragraphs
+
+
 def test_a_name_cannot_become_markup(llama: Estimate) -> None:
     plan = llama.plan.model_copy(update={"name": NASTY, "notes": NASTY})
     page = html_report.text(estimate(plan))
