@@ -98,4 +98,6 @@ def _column(name: str, rows: list[tuple[Any, ...]], number: int) -> Column:
 
 
 def _number(value: Any) -> str:
+    if isinstance(value, str):  # columns are made with the first rows, which may have been none
+        return value
     return units.show(value, digits=4) if abs(value) >= LONG else f"{value:.5g}"

@@ -68,8 +68,7 @@ class NetworkView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.addWidget(content)
-        for view in (self.chart, self.table):
-            view.show_data({})
+        self.chart.show_data({})
 
     def show_plan(self, plan: Plan) -> None:
         """The plan that the next comparison is of; what is shown may be of an older one."""

@@ -68,7 +68,8 @@ class Data:
 def draw(figure: Figure, data: Data, theme: Theme) -> None:
     """Draw on the figure, at the size that it has now."""
     if not data.bars:
-        style.message(figure, theme, TITLE, "Nothing to show: the price of the accelerator is unknown.")
+        why = "the price of the accelerator is unknown" if data.verdict else "not compared yet"
+        style.message(figure, theme, TITLE, f"Nothing to show: {why}.")
         return
     axes = style.start(figure, theme)
     scale, unit = _scale(data)

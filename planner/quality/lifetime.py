@@ -120,9 +120,8 @@ class Life:
             return ""
         return (
             f"Pre-training is {show(theirs, 'USD')} in the account and {show(self.plan.training_usd, 'USD')} in the "
-            f"plan: the same GPU-hours at the account's ${theirs / hours:.2f} each "
-            f"({post.usd_per_gpu_hour.source}) and at the plan's ${self.plan.training_usd / hours:.2f} "
-            f"({price_of(self.estimate.plan)[1]})"
+            f"plan: the same GPU-hours, at the account's own ${theirs / hours:.2f} each and at the plan's "
+            f"${self.plan.training_usd / hours:.2f}"
         )
 
     @property

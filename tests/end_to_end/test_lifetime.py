@@ -114,3 +114,20 @@ def test_charts_tell_their_prices_and_tables_are_written(page: Any, qtbot: Any, 
         header, *rows = (tmp_path / f"{name}.csv").read_text("utf-8").splitlines()
         assert "source" in header and rows
     assert "bert-large-cased" in (tmp_path / "break_even.csv").read_text("utf-8")
+
+
+def test_the_networks_are_compared_in_a_child_process_and_told_as_a_chart_and_a_table(
+    page: Any, window: Any, qtbot: Any
+) -> None:
+    page.tabs.setCurrentWidget(page.networks)
+    page.networks.keep.click()
+    page.networks.start.click()
+    qtbot.waitUntil(lambda: page.networks.start.isEnabled(), timeout=60_000)
+    told = page.networks.status.text()
+    assert "Commodity Ethernet" in told and "own layout" in told
+    table = page.networks.table.table
+    labels = [row["network"] for row in table.rows.rows]
+    assert "InfiniBand NDR 400" in labels and sum(bool(row["is_plan"]) for row in table.rows.rows) == 1
+    page.networks.chart.draw_now()
+    window.document.apply({"cluster.nodes": window.document.plan.cluster.nodes * 2}, "twice the nodes")
+    qtbot.waitUntil(lambda: "changed since" in page.networks.status.text(), timeout=5_000)

@@ -115,7 +115,7 @@ def test_both_prices_of_the_pre_training_are_explained_where_they_differ() -> No
     assert life.account is not None
     hours, usd = float(life.account.pretraining.gpu_hours), float(life.account.pretraining.usd)
     assert usd / hours > 1.2 * life.plan.training_usd / hours
-    assert f"${usd / hours:.2f} each" in life.price_words and "GPU-hours" in life.price_words
+    assert f"${usd / hours:.2f} each" in life.price_words and "same GPU-hours" in life.price_words
     assert not life_of(file.load("llama-2-7b")).price_words
 
 
