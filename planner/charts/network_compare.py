@@ -118,6 +118,11 @@ def readout(data: Data, index: int) -> str:
     return "\n".join(told).replace("\N{NO-BREAK SPACE}", " ")
 
 
+def explained(data: Data, index: int) -> str:
+    """The key of the figure that a bar is: the plan's own cost."""
+    return "money.total" if data.bars[index].is_plans else ""
+
+
 def table(data: Data) -> Table:
     """Every network."""
     header = (
