@@ -92,7 +92,7 @@ class LifetimePage(Page):
         self.networks.run.connect(self.run)
         self.networks.failed.connect(self.failed)
         self.networks.saved.connect(self.done)
-        self.networks.chart.explain.connect(self.explain)
+        self.networks.chart.explain.connect(lambda key: self.explain.emit(key))
         for form in (*self.forms, self.stages):
             form.focused.connect(self._help)
         self.costs = FigureTree("lifetime.costs", "Cost over the life by part")
