@@ -36,11 +36,16 @@ def write(plan: Plan, *, measure: bool = False) -> Written:
     }  # fmt: skip
     head = 'set -euo pipefail\nHEAD=$(echo "$SKYPILOT_NODE_IPS" | head -n 1)\nexport HEAD\n'
     if measure:
-        task |= {"setup": "pip install 'trainplan[profile]'\n", "run": head + _measuring(plan)}
+        task |= {"setup": "pip install '.[profile]'\n", "run": head + _measuring(plan)}
         fetched = f"rsync -Pavz {job_name(plan)}:sky_workdir/measured/ ."
-        notes = [PLAN_BESIDE, f"bring the profile back with: sky launch -c {job_name(plan)} FILE && {fetched}"]
+        notes = [
+            PLAN_BESIDE,
+            _INSTALLED,
+            f"bring the profile back with: sky launch -c {job_name(plan)} FILE && {fetched}",
+        ]
         return Written(_dump(task), measured_files(plan), notes)
     command, beside, notes = training(plan)
+    head += "" if engine_of(plan) == "torchtitan" else "cd Megatron-LM\n"
     task |= {"setup": _setup(plan), "run": f"{head}{_LAUNCHER.format(plan.cluster.gpus_per_node)} \\\n  {command}\n"}
     return Written(_dump(task), beside, notes)
 
@@ -49,6 +54,9 @@ _LAUNCHER = (
     'torchrun --nnodes "$SKYPILOT_NUM_NODES" --nproc-per-node {} --node-rank "$SKYPILOT_NODE_RANK" '
     '--master-addr "$HEAD" --master-port 29500'
 )
+
+
+_INSTALLED = "start it in Trainplan's own source folder, which the machines install (workdir: .)"
 
 
 def _setup(plan: Plan) -> str:
@@ -66,5 +74,16 @@ def _measuring(plan: Plan) -> str:
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper, with a script as a block of lines."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def _dump(task: dict[str, Any]) -> str:
-    return yaml.safe_dump(task, sort_keys=False, allow_unicode=False, width=10_000)
+    return yaml.dump(task, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10_000)

@@ -52,6 +52,8 @@ def write(plan: Plan, *, measure: bool = False) -> Written:
             f"{text}srun {launcher} --no-python \\\n  {every}\n", measured_files(plan), [PLAN_BESIDE, FETCHED]
         )
     command, beside, notes = training(plan)
+    if engine_of(plan) == "megatron":
+        notes.append("pretrain_gpt.py is Megatron-LM's: submit the job in its folder")
     return Written(f"{head}{_HEAD}srun {launcher} \\\n  {command}\n", beside, notes)
 
 
