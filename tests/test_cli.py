@@ -168,7 +168,7 @@ def test_an_unknown_price_leaves_its_chart_empty_and_the_report_whole(tmp_path: 
     assert done.returncode == 0, done.stderr
     assert {one.name for one in (tmp_path / "report").iterdir()} == {
         "report.html", "report.pdf", "cost-report.csv", "plan.json", "memory.png", "step-time.png", "cost.png",
-        "size-against-perplexity.png",
+        "size-against-perplexity.png", "networks.png", "cost-over-the-life.png", "general-or-specific.png",
     }  # fmt: skip
 
 
