@@ -21,7 +21,7 @@ HEADLINES = (
 )  # fmt: skip
 MORE_IS_BETTER = ("time.tokens_per_s", "time.tokens_per_s_per_gpu", "time.flops_per_gpu", "time.mfu",
                   "time.mfu_causal", "time.hfu", "time.goodput")  # fmt: skip
-NAME_WIDTH, CELL_AIR = 96, 10
+NAME_WIDTH, CELL_AIR, ITEM_WIDTH = 96, 10, 168
 JUDGED = ("money.", "time.", "memory.", "energy.", "quality.")
 
 
@@ -89,7 +89,7 @@ class ComparisonTree(QTreeWidget):
         """As wide as its cells; a long name of a scenario is cut in its middle and told by its tip, so that four find
         room."""
         cells, title = self.sizeHintForColumn(number) + CELL_AIR, self.header().fontMetrics().horizontalAdvance(name)
-        return max(cells, min(title + 2 * CELL_AIR, NAME_WIDTH))
+        return max(cells, min(title + 2 * CELL_AIR, NAME_WIDTH)) if number else min(cells, ITEM_WIDTH)
 
     def explain_current(self) -> None:
         """Open the derivation of the figure one is on."""
