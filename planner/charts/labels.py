@@ -34,21 +34,24 @@ class Label:
 
 def place(
     axes: Axes, labels: Sequence[Label], lines: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
-    keep_clear: Sequence[Box] = (),
+    keep_clear: Sequence[Box] = (), *, least_pt: float = 0.0,
 ) -> None:  # fmt: skip
     """Draw the labels of what is in view, first come first served. Call after the layout: places are found in pixels.
 
-    keep_clear: boxes in pixels that are taken already, such as the legend's."""
+    keep_clear: boxes in pixels that are taken already, such as the legend's; least_pt: so far away from its point a
+    label stays, where a ring may be drawn round it."""
     labels = [label for label in labels if view.is_inside(axes, label.x, label.y)]
     points = [axes.transData.transform((label.x, label.y)) for label in labels]
     drawn = [axes.transData.transform(_dense(axes, *line)) for line in lines if len(line[0])]
     line_pixels = np.concatenate(drawn) if drawn else np.empty((0, 2))
     taken: list[Box] = list(keep_clear)
     for index, label in enumerate(labels):
-        taken.append(_place_one(axes, label, points[index], points, line_pixels, taken))
+        taken.append(_place_one(axes, label, points[index], points, line_pixels, taken, least_pt))
 
 
-def _place_one(axes: Axes, label: Label, at: Pixels, points: Sequence[Pixels], line: Pixels, taken: list[Box]) -> Box:
+def _place_one(
+    axes: Axes, label: Label, at: Pixels, points: Sequence[Pixels], line: Pixels, taken: list[Box], least_pt: float
+) -> Box:  # fmt: skip
     text = axes.annotate(
         label.text, (label.x, label.y), xytext=(0, 0), textcoords="offset points", color=label.colour, zorder=6,
         fontsize=style.SMALL_SIZE, family=style.FAMILY, fontweight="bold" if label.bold else "normal",
@@ -60,7 +63,7 @@ def _place_one(axes: Axes, label: Label, at: Pixels, points: Sequence[Pixels], l
     scale = axes.figure.dpi / 72
     inside = style.extent(axes.patch)
     best: tuple[float, Box, float] | None = None
-    for distance in _DISTANCES_PT:
+    for distance in (one for one in _DISTANCES_PT if one >= least_pt):
         for rank, (dx, dy) in enumerate(_DIRECTIONS):
             box = _beside(at, width, height, dx, dy, distance * scale)
             cost = _cost(box, inside, points, line, taken, scale) + distance * 0.02 + rank * 0.01

@@ -119,7 +119,8 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     for name in data.clusters:
         places = sorted(_place(mark, data.against) for mark in drawn if mark.cluster == name)
         lines.append(places[:: max(1, len(places) // _KEPT_CLEAR)])
-    place(axes, _labels(axes, data, front, plan, theme), [([x for x, _ in one], [y for _, y in one]) for one in lines])
+    drawn_lines = [([x for x, _ in one], [y for _, y in one]) for one in lines]
+    place(axes, _labels(axes, data, front, plan, theme), drawn_lines, least_pt=scatter.OFF_RING_PT)
     scatter.halo(axes, theme)
 
 

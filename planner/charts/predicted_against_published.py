@@ -99,7 +99,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     style.finish(figure, theme, TITLE, _subtitle(data))
     near = sorted(points(data))
     lines = [([low, high], [low, high]), ([x for x, _ in near], [y for _, y in near])]
-    place(axes, _labels(data, theme), lines, keep_clear=[style.extent(legend)])
+    place(axes, _labels(data, theme), lines, keep_clear=[style.extent(legend)], least_pt=scatter.OFF_RING_PT)
     scatter.halo(axes, theme)
 
 

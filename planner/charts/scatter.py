@@ -22,6 +22,8 @@ _WIDE = 5.0
 """Ratio of largest to smallest from which an axis is logarithmic."""
 SMALL_PX = 250.0
 _RING = "chosen"
+OFF_RING_PT = 15.0
+"""A label this far from its point is not covered by the ring, in any direction."""
 
 
 def ring(axes: Axes, at: tuple[float, float] | None, theme: Theme) -> None:
