@@ -18,7 +18,7 @@ READERS: dict[str, ModuleType] = {
 WRITERS: dict[str, ModuleType] = {**READERS, "slurm": slurm, "skypilot": skypilot}
 MEASURERS = ("slurm", "skypilot")
 """Those that can start Trainplan's own measurements instead of the training."""
-_LARGEST_FILE = 4 * 2**20
+_LARGEST_FILE = 2**19
 
 
 def read(path: Path, name: str | None, base: Plan) -> tuple[Plan, list[str]]:
@@ -87,7 +87,7 @@ def _holds(path: Path, text: str) -> bool:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path}: larger than {_LARGEST_FILE // 2**20} MiB, which no training config is")
+            raise InputError(f"{path}: larger than {_LARGEST_FILE // 2**10} KiB, which no training config is")
         return path.read_text("utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -58,8 +58,20 @@ def read(text: str) -> Found:
     )  # fmt: skip
 
 
+_LONGEST = 2**14
+"""Characters: nanotron's own examples have some thousands. The parser takes 70 µs a character, and libyaml's, which is
+faster, dies of deep nesting."""
+
+
+_MOST_BRACKETS = 500
+
+
 def _loaded(text: str) -> dict[str, Any]:
     """The YAML's mapping, by the safe loader. Aliases are refused: ten of them can stand for a billion values."""
+    if len(text) > _LONGEST:
+        raise InputError(f"longer than {_LONGEST:,} characters, which no nanotron config is")
+    if text.count("[") + text.count("{") > _MOST_BRACKETS:  # the scanner's time grows with the square of their depth
+        raise InputError(f"more than {_MOST_BRACKETS} opening brackets, which no nanotron config has")
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise InputError("YAML aliases (*name) are not read; write the values out")

@@ -148,3 +148,19 @@ def test_gpus_that_fill_no_node_are_told_with_what_to_do(tmp_path: Path) -> None
         take(LLAMA3_8B.replace("degree = 8", "degree = 5"), "a.toml", tmp_path)
     small, _ = take(LLAMA3_8B.replace("degree = 8", "degree = 1"), "b.toml", tmp_path)
     assert (small.cluster.nodes, small.cluster.gpus_per_node) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "parallelism: " + "[" * 8000 + "\nmodel_config: 1"),
+        ("a.yaml", "parallelism:\nmodel_config:\n" + "- a: b\n" * 70_000),
+        ("a.toml", "[parallelism]\na=" + "[" * 100_000),
+        ("a.json", '{"train_batch_size":' + "[" * 100_000),
+        ("a.sh", "--num-layers 4 --hidden-size " + "a " * 100_000),
+    ],
+    ids=["deep yaml", "long yaml", "deep toml", "deep json", "many words"],
+)
+def test_a_file_made_to_exhaust_its_reader_is_an_error(name: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=name):
+        take(text, name, tmp_path)
