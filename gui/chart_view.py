@@ -15,7 +15,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QEnterEvent, QFocusEvent, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QFileDialog, QToolButton, QVBoxLayout, QWidget
 
-from gui import chart_cursor
+from gui import chart_cursor, imports
 from gui.chart_lens import STEP, Lens
 from gui.chart_menu import FORMATS, menu
 from gui.chart_pointer import Pointer
@@ -147,6 +147,7 @@ class ChartView(QWidget):
 
     def _has_canvas(self) -> bool:
         if self._canvas is None:
+            imports.leave_artists_undocumented()
             from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
             from matplotlib.figure import Figure
 
