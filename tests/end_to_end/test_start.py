@@ -58,11 +58,10 @@ def test_whether_there_is_a_screen_is_known_without_qt(name: str, expected: bool
     assert done.stdout.split() == [str(expected), "False"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_picture_of_every_page_is_taken(theme: str, application: object, tmp_path: Path) -> None:
+def test_a_picture_of_every_page_is_taken(application: object, tmp_path: Path) -> None:
     from gui.app import screenshots
 
-    written = screenshots(tmp_path, theme, 1024, 680)
+    written = screenshots(tmp_path, "dark", 1024, 680)  # the command's own test takes them in light
     pages = {"model", "hardware", "training", "profile", "results", "search", "perplexity", "compare", "validate"}
     assert {path.stem for path in written} >= pages
     assert all(path.stat().st_size > 10_000 for path in written)

@@ -120,7 +120,9 @@ def test_of_slurms_tasks_a_killed_one_is_named_once_and_nothing_is_written(tmp_p
     assert lines[0]["event"] == "started" and lines[0]["ranks_per_node"] == 3
     assert code == other == 3
     failed = [json.loads(line) for line in (printed + said).splitlines() if '"failed"' in line]
-    assert len(failed) == 1 and "rank 2 of 3 no longer answered" in failed[0]["message"]
+    assert len(failed) == 1
+    # On a busy machine a rank that has ended for want of the third can be gone before it is asked, too.
+    assert re.search(r"ranks? (?:[01], )?2 of 3 no longer answered", failed[0]["message"])
     assert not (tmp_path / "x.json").exists()
 
 
