@@ -111,6 +111,11 @@ class ChartView(QWidget):
                 return True
         return super().eventFilter(watched, event)
 
+    @property
+    def is_due(self) -> bool:
+        """It is seen, and about to be drawn."""
+        return self.isVisible() and (self._redraw.isActive() or self._settle.isActive())
+
     def draw_now(self) -> None:
         """Draw at once."""
         if self._source is None or not self._has_canvas():

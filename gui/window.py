@@ -49,6 +49,9 @@ from planner.plan.plan import Plan
 if TYPE_CHECKING:
     from planner.estimate import Figure
 
+DRAWN_MS = 20
+"""How often it is looked whether the charts on screen are drawn, before other pages are built."""
+
 
 class Window(QMainWindow):
     """One document with its pages."""
@@ -152,16 +155,20 @@ class Window(QMainWindow):
         self.show_page(key if key in {page.key for page in self.page_classes} else "results")
 
     def after_first_paint(self) -> None:
-        """What the first picture need not wait for: the other pages, and what a crash left behind."""
+        """What the first picture need not wait for: the verdict, what a crash left behind, and the other pages."""
         self.estimator.update_now()
         self._offer_recovery()
         self._build_next_page()
 
-    def _build_next_page(self) -> None:
+    def _build_next_page(self, *, is_drawn: bool = False) -> None:
+        """The pages that nobody has asked for yet, one a pass; what is on screen is drawn and painted before them."""
         missing = [page for page in self.page_classes if page.key not in self.pages]
-        if missing:
+        is_due = any(chart.is_due for chart in self.page(self._page_key).findChildren(ChartView))
+        if missing and (is_due or not is_drawn):
+            QTimer.singleShot(DRAWN_MS, self, lambda: self._build_next_page(is_drawn=not is_due))
+        elif missing:
             self.page(missing[0].key)
-            QTimer.singleShot(0, self, self._build_next_page)
+            QTimer.singleShot(0, self, lambda: self._build_next_page(is_drawn=True))
 
     def page(self, key: str) -> Page:
         """A page, built when it is first needed."""
