@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
+from gui.frozen_column import FrozenColumn
 from gui.tables import tsv
 from gui.theme import theme
 
@@ -42,6 +43,7 @@ class ComparisonTree(QTreeWidget):
         self.header().setStretchLastSection(False)
         self.header().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.names = FrozenColumn(self)
         self.currentItemChanged.connect(self._tell)
         self.itemActivated.connect(self._open)
         self.itemDoubleClicked.connect(self._open)
@@ -66,6 +68,7 @@ class ComparisonTree(QTreeWidget):
             self.headerItem().setToolTip(number, name)
             self.header().setSectionResizeMode(number, QHeaderView.ResizeMode.Interactive)
             self.setColumnWidth(number, self._width(number, name))
+        self.names.follow()
         self._choose(key)
 
     def _add_group(self, title: str, lines: list[list[str]], rows: list[Any]) -> None:
@@ -90,6 +93,11 @@ class ComparisonTree(QTreeWidget):
         room."""
         cells, title = self.sizeHintForColumn(number) + CELL_AIR, self.header().fontMetrics().horizontalAdvance(name)
         return max(cells, min(title + 2 * CELL_AIR, NAME_WIDTH)) if number else min(cells, ITEM_WIDTH)
+
+    def indexAt(self, point: QPoint) -> QModelIndex:
+        """The cell that is seen at a place: a name, where it lies over the figures."""
+        found = super().indexAt(point)
+        return found.siblingAtColumn(0) if self.names.covers(point.x()) else found
 
     def explain_current(self) -> None:
         """Open the derivation of the figure one is on."""

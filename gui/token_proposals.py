@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from gui.fields import TextField, mark
@@ -100,7 +101,12 @@ class _Line(QWidget):
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(12)
         line.addWidget(self._words, 1)
-        line.addWidget(self.use)
+        line.addWidget(self.use, 0, Qt.AlignmentFlag.AlignTop)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width wraps the words in another way."""
+        super().resizeEvent(event)
+        self._make_room()
 
     def show_proposal(self, found: Proposal, now: int) -> None:
         """Show it; what the plan has already need not be taken."""
@@ -113,4 +119,9 @@ class _Line(QWidget):
         self._words.setText(said)
         self.use.setEnabled(found.tokens != now)
         self.use.setText("Use" if found.tokens != now else "✓ used")
+        self._make_room()
         self.use.setAccessibleName(f"Train on {units.show(point.tokens)} tokens")
+
+    def _make_room(self) -> None:
+        """All lines of the words: a scrolled card's layout, asked for its least height, counts one."""
+        self._words.setMinimumHeight(max(0, self._words.heightForWidth(self._words.width())))

@@ -309,7 +309,7 @@ class Window(QMainWindow):
         }  # fmt: skip
         made = menus.build(self, acts, [(page.key, page.title) for page in self.page_classes], self.show_page)
         menu = menus.menu_of(self, "&File")
-        menus.add_list(menu, "New from &example", made["load_config"], self._examples)
+        menus.add_list(menu, "New from e&xample", made["load_config"], self._examples)
         menus.add_list(menu, "Open &recent", made["load_config"], self._recent)
         menus.add_themes(menus.menu_of(self, "&View"), self.settings.theme, self.set_theme)
         return made

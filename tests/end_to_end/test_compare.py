@@ -9,6 +9,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
+from gui.job_queue import Order
+from gui.jobs import Job, Outcome
+
 PATIENCE_MS = 60_000
 
 
@@ -87,6 +90,43 @@ def test_scenarios_are_four_at_most_survive_a_restart_and_can_be_taken_as_the_pl
     other._put_first(2)
     other._remove(3)
     assert [one.name for one in other.shelf.kept] == ["llama-2-7b", "small", "llama-2-70b"]
+
+
+def test_the_names_of_the_rows_stay_in_sight_when_the_scenarios_are_scrolled_sideways(
+    page: object, window: object, qtbot: object
+) -> None:
+    window.resize(1024, 680)
+    for name in ("gpt2", "llama-2-70b", "llama-2-7b"):
+        page.add_shipped(name)
+    page.add_plan()
+    settled(page, qtbot)
+    table, bar = page.table, page.table.horizontalScrollBar()
+    assert table.names.isHidden()
+    bar.setValue(bar.maximum())
+    assert bar.maximum() > table.columnWidth(0) and table.names.isVisible()
+    table.verticalScrollBar().setValue(table.verticalScrollBar().maximum())
+    assert table.names.verticalScrollBar().value() == table.verticalScrollBar().value() > 0
+    line = table.topLevelItem(1).child(8)
+    inside = table.visualItemRect(line).center()
+    inside.setX(40)
+    seen = table.names.viewport().mapFromGlobal(table.viewport().mapToGlobal(inside))
+    assert table.names.indexAt(seen).data() == line.text(0)
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=inside)
+    assert (table.currentItem(), table.currentColumn()) == (line, 0) and bar.value() == bar.maximum()
+
+
+def test_scenarios_are_estimated_again_after_a_profile_in_any_window(
+    page: object, open_window: object, window: object, qtbot: object
+) -> None:
+    page.add_plan()
+    settled(page, qtbot)
+    kept, before = page.shelf.kept[0].plan, next(iter(page._estimates.values()))[1]
+    other = open_window()
+    order = Order("profile", "Profile", Job(["--version"], parent=other), was_asked=True)
+    other.jobs.ended.emit(order, Outcome("done", "", {}))
+    settled(page, qtbot)
+    after = page._estimates[id(kept)][1]
+    assert after is not before and after.figures["time.step"].value == before.figures["time.step"].value
 
 
 def test_the_tornado_follows_the_figure_and_a_bar_opens_its_curve(page: object, window: object, qtbot: object) -> None:
