@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from planner.charts.style import Table
 from planner.errors import InputError
 from planner.plan.file import write_atomically
+from planner.reports.csv_report import table_text
 
 FORMATS = ("png", "svg", "pdf")
 _DPI = 200
@@ -36,10 +36,5 @@ def rendered(figure: Figure, ending: str, *, description: str = "") -> bytes:
 
 
 def csv_text(table: Table) -> str:
-    """A chart's table as CSV, numbers at full precision."""
-    header, rows = table
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return stream.getvalue()
+    """A chart's table as CSV, numbers at full precision, no text that a spreadsheet would run."""
+    return table_text(*table)

@@ -79,9 +79,9 @@ def assumptions(plan: Plan) -> list[tuple[str, Any, str]]:
 def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A CSV table's text. None and NaN become empty cells."""
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow([_cell(name) for name in header])
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer = csv.writer(stream, lineterminator="\r\n")  # Python quotes a cell's line end only where it is in this one
+    writer.writerow([cell(name) for name in header])
+    writer.writerows([cell(value) for value in row] for row in rows)
     return stream.getvalue()
 
 
@@ -92,10 +92,15 @@ def _row(
     return dict(zip(COLUMNS, (section, item, value, unit, low, high, kind, formula, source), strict=True))
 
 
-def _cell(value: Any) -> str:
+_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""OWASP, CSV Injection; the full-width signs are run by spreadsheets in East Asian settings."""
+
+
+def cell(value: Any) -> str:
+    """A cell's text: numbers at full precision, None and NaN empty, and no text that a spreadsheet would run."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float):
         return repr(float(value))
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
+    return f"'{text}" if isinstance(value, str) and text.startswith(_BEGINS_A_FORMULA) else text

@@ -8,8 +8,6 @@ layouts (some hundredths of a second); the exit code is then 130.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import math
 import sys
@@ -23,6 +21,7 @@ from planner.estimate import estimate
 from planner.plan.file import write_atomically
 from planner.plan.layout import Layout
 from planner.plan.plan import Plan
+from planner.reports.csv_report import table_text
 from planner.search.events import Event, Finished, Progress, Result
 from planner.search.ranking import OBJECTIVES, Constraints, Found, layout_words
 from planner.search.run import sweep
@@ -140,17 +139,13 @@ def found_json(found: Found) -> dict[str, Any]:
 
 def csv_text(result: Result) -> str:
     """The ranked list, then the Pareto front, one row a layout."""
-    stream = io.StringIO()
     rows = [
         {"list": name, "rank": rank, **{key: value for key, value in found_json(one).items() if key != "layout"}}
         for name, found in (("best", result.best), ("pareto", result.pareto))
         for rank, one in enumerate(found, start=1)
     ]
     columns = list(rows[0]) if rows else ["list", "rank", "accelerator", "gpus", *Layout.model_fields]
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    return table_text(columns, ([row.get(name) for name in columns] for row in rows))
 
 
 def text(result: Result) -> str:

@@ -1,3 +1,6 @@
+import csv
+import io
+
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -47,3 +50,9 @@ def test_the_table_keeps_full_precision():
     lines = csv_text(memory_breakdown.table(DATA)).splitlines()
     assert lines[0] == "part,bytes,kind"
     assert float(lines[1].split(",")[1]) == 0.1 + 2**34
+
+
+def test_a_text_that_a_spreadsheet_would_run_is_only_text_and_numbers_stay_numbers():
+    evil = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"]
+    lines = list(csv.reader(io.StringIO(csv_text((["=name", "value"], [[one, -1.5] for one in evil])), newline="")))
+    assert lines == [["'=name", "value"], *([f"'{one}", "-1.5"] for one in evil)]
