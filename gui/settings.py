@@ -52,7 +52,7 @@ class Settings:
         """Plan files opened or saved lately, newest first, as far as they still exist."""
         value = self._store.value("recent", [])
         names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        return [path for path in map(Path, map(str, names)) if path.is_file()]
+        return [path for path in map(Path, map(str, names)) if _is_file(path)]
 
     def remember(self, path: Path) -> None:
         """Put a file on top of the recent ones."""
@@ -63,3 +63,11 @@ class Settings:
     def flush(self) -> None:
         """Write now."""
         self._store.sync()
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a remembered name still is one; a broken settings file may hold what no file can be called."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -16,6 +16,8 @@ from planner.plan.plan import Plan
 TITLE = "Megatron-LM arguments"
 NAMES = (".sh", ".args", ".txt")
 _MOST_TOKENS = 20_000
+_LONGEST = 2**17
+"""Characters: Megatron-LM's own scripts have some thousands, and `shlex` takes the square of a long word's length."""
 _POSITIONS = {"rotary": "rope", "learned": "learned_absolute", "none": "none"}
 _NORMS = {"rmsnorm": "RMSNorm", "layernorm": "LayerNorm"}
 _STRATEGIES = {"no_shard": 0, "optim": 1, "optim_grads": 2, "optim_grads_params": 3}
@@ -231,6 +233,8 @@ _NAME = re.compile(r"--[a-z][a-z0-9_-]*(=.*)?", re.DOTALL)
 
 
 def _words(text: str) -> list[str]:
+    if len(text) > _LONGEST:
+        raise InputError(f"longer than {_LONGEST:,} characters: not a list of arguments")
     try:
         words = shlex.split(text.replace("\\\n", " "), comments=True)
     except ValueError as error:

@@ -37,20 +37,30 @@ _NO_MATTER = (
 """What changes neither sizes nor work, or is read by another name."""
 
 
+_MOST_DOTS = 2_000
+"""Dots, and a config has some dozens: the parser's time grows with the square of the parts of one dotted key."""
+
+
+def _tables(text: str) -> dict[str, Any]:
+    if text.count(".") > _MOST_DOTS:
+        raise InputError(f"more than {_MOST_DOTS:,} dots: not a training config")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
+        raise InputError(f"not a TOML file ({shorten(error, 120)})") from None
+
+
 def matches(text: str) -> bool:
     """Whether a TOML text has torchtitan's tables."""
     try:
-        return bool({"parallelism", "activation_checkpoint", "job"} & set(tomllib.loads(text)))
-    except (tomllib.TOMLDecodeError, RecursionError):
+        return bool({"parallelism", "activation_checkpoint", "job"} & set(_tables(text)))
+    except InputError:
         return False
 
 
 def read(text: str) -> Found:
     """What the file says, torchtitan's defaults where it is silent. Raises `InputError` naming the key."""
-    try:
-        content = Content(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise InputError(f"not a TOML file ({shorten(error, 120)})") from None
+    content = Content(_tables(text))
     content.known(*_NO_MATTER)
     model = _read_model(content)
     layout = _read_layout(content, _layers(model))

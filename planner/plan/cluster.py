@@ -75,13 +75,13 @@ class Fabric(Section):
 
     name: str = words("Fabric", "Name of the network", max_length=100)
     bits_per_s_per_gpu: float = quantity(
-        "Bandwidth a GPU", "Network bandwidth per GPU and direction", "bit/s", gt=0, le=1e15
+        "Bandwidth a GPU", "Network bandwidth per GPU and direction", "bit/s", ge=1, le=1e15
     )
     latency_s: float = quantity(
         "Latency", "One message's start-up time across the network", "s", default=5e-6, ge=0, le=10
     )
     efficiency: float = quantity(
-        "Achievable share", "Share of the line rate that large messages reach", "fraction", default=0.85, gt=0, le=1
+        "Achievable share", "Share of the line rate that large messages reach", "fraction", default=0.85, ge=1e-6, le=1
     )
     price_share: float = quantity(
         "Price share", "Premium of the network on the price of a GPU-hour", "fraction", default=0.0, ge=0, le=10

@@ -52,6 +52,8 @@ def load(name_or_path: str | Path) -> Plan:
 
 def from_data(data: dict[str, Any], where: str = "plan") -> Plan:
     """A plan from a plan file's content, migrated to today's version. Raises `PlanError` with every mistake."""
+    if not isinstance(data, dict):
+        raise InputError(f"{where}: holds {shorten(repr(data))} where an object {{…}} is needed")
     data = dict(data)
     kind, version = data.pop("format", FORMAT), data.pop("version", VERSION)
     if kind != FORMAT:

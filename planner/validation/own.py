@@ -16,11 +16,14 @@ from planner.errors import InputError, TrainplanError
 from planner.estimate import Estimate, estimate
 from planner.plan.file import load, save, write_atomically
 from planner.plan.plan import Plan
+from planner.reports.csv_report import cell
 
 SOURCE = "own"
 """The source of a run that was kept here."""
 PRINTED = {"pytorch": "PyTorch", "compiled": "PyTorch compile"}
 """A software generation as a table of runs names it."""
+_BEYOND = "\0"
+"""Where the cells of a row go that no column of the header names."""
 
 
 def path() -> Path:
@@ -41,7 +44,7 @@ def append(plan: Plan, measured: dict[str, Any]) -> str:
     header, rows = _read()
     row = {**columns(plan), **measured}
     run = _new_id(row, {one.get("id", "") for one in rows})
-    row["id"] = run
+    row = {name: cell(value) if isinstance(value, str) else value for name, value in row.items()} | {"id": run}
     place = plan_path(run)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +52,7 @@ def append(plan: Plan, measured: dict[str, Any]) -> str:
         raise InputError(f"{place.parent}: cannot be made ({error.strerror or error})") from None
     save(plan, place)
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, [*header, *(name for name in row if name not in header)], lineterminator="\n")
+    writer = csv.DictWriter(stream, [*header, *(name for name in row if name not in header)], lineterminator="\r\n")
     writer.writeheader()
     writer.writerows([*rows, row])
     try:
@@ -104,13 +107,16 @@ def _read() -> tuple[list[str], list[dict[str, str]]]:
         return header, []
     try:
         with place.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, restkey=_BEYOND)
+            names = list(reader.fieldnames or [])
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{place}: cannot be read ({error}); move it away to begin a new one") from None
-    if "source_key" not in (reader.fieldnames or []):
+    if "source_key" not in names:
         raise InputError(f"{place}: not a table of runs; move it away to begin a new one")
-    return list(reader.fieldnames or header), rows
+    if any(_BEYOND in row for row in rows):
+        raise InputError(f"{place}: a row has more cells than the header; mend it, or move it away to begin a new one")
+    return names, rows
 
 
 def _new_id(row: dict[str, Any], taken: set[str]) -> str:

@@ -164,3 +164,17 @@ def test_gpus_that_fill_no_node_are_told_with_what_to_do(tmp_path: Path) -> None
 def test_a_file_made_to_exhaust_its_reader_is_an_error(name: str, text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=name):
         take(text, name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.toml", "[job]\nsteps = " + "9" * 5000, "no training config"),
+        ("a.toml", "[job]\n" + "a." * 100_000 + "b = 1", "no training config"),
+        ("a.sh", "--num-layers 1 --hidden-size " + "x" * 400_000, "longer than"),
+    ],
+    ids=["digits", "dotted key", "word"],
+)
+def test_what_would_keep_a_parser_busy_is_refused_at_once(tmp_path: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        take(text, name, tmp_path)

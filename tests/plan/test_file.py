@@ -280,3 +280,14 @@ def test_whatever_stands_in_a_file_it_is_a_plan_or_an_input_error(outer: dict[st
         assert str(error)
     else:
         assert file.from_data(json.loads(file.to_text(plan))) == plan
+
+
+@pytest.mark.parametrize("held", [None, 1, "plan", [["a", 1]], ["x"]])
+def test_a_plan_that_is_no_object_is_refused(held: Any) -> None:
+    with pytest.raises(InputError, match="where an object"):
+        file.from_data(held, "x.json")
+
+
+def test_a_fabric_whose_bandwidth_is_next_to_nothing_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"cluster\.fabric\.bits_per_s_per_gpu.*greater than or equal to 1"):
+        file.with_settings(file.load("gpt2"), [("cluster.fabric.bits_per_s_per_gpu", 5e-324)])

@@ -66,3 +66,18 @@ def test_a_folder_that_cannot_be_written_is_named(user_folder: Path, monkeypatch
     with pytest.raises(InputError, match="runs"):
         own.append(plan(), MEASURED)
     assert not own.path().exists()
+
+
+@pytest.mark.parametrize("content", ["", "id,source_key\na,own,and more\n"], ids=["empty", "more cells than columns"])
+def test_a_broken_table_is_named_and_left_alone(user_folder: Path, content: str) -> None:
+    own.path().write_text(content)
+    with pytest.raises(InputError, match="move it away"):
+        own.append(plan(), MEASURED)
+    assert own.path().read_text() == content
+
+
+def test_a_models_name_is_no_formula_in_the_table(user_folder: Path) -> None:
+    own.append(plan().replace(**{"model.name": "=cmd|' /C calc'!A0"}), MEASURED)
+    own.append(plan(), MEASURED)
+    with own.path().open(newline="") as stream:
+        assert [row["model_name"] for row in csv.DictReader(stream)] == ["'=cmd|' /C calc'!A0", "gpt2"]
