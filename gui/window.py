@@ -65,7 +65,7 @@ class Window(QMainWindow):
         self.document = Document(plan or file.load(DEFAULT_PLAN), self)
         self.estimator = Estimator(self.document)
         self.autosave = recovery.Autosave(self.document)
-        self.page_classes: list[type[Page]] = PAGES
+        self.page_classes = PAGES
         self.pages: dict[str, Page] = {}
         self.jobs = JobQueue(self)
         self._page_key = ""
@@ -173,7 +173,7 @@ class Window(QMainWindow):
     def page(self, key: str) -> Page:
         """A page, built when it is first needed."""
         if key not in self.pages:
-            made = next(page for page in self.page_classes if page.key == key)(self.document)
+            made = next(entry for entry in self.page_classes if entry.key == key).page(self.document)
             made.explain.connect(self.explain)
             made.help.connect(self.strip.help)
             made.failed.connect(self.notice.say)
@@ -193,6 +193,7 @@ class Window(QMainWindow):
                 made.explain_figure.connect(self.explain_figure)
             self.pages[key] = made
             self.stack.addWidget(made)
+            self._show_sign(key)
         return self.pages[key]
 
     def show_page(self, key: str) -> None:
@@ -210,16 +211,17 @@ class Window(QMainWindow):
     def _show_state(self, state: State) -> None:
         self.verdict.show_state(state)
         self.problems.show_problems(state.problems)
-        self._show_signs()
+        for key in self.pages:
+            self._show_sign(key)
         self.page(self._page_key).show_state(state)
         if state.estimate is not None:
             self.explain_panel.follow(state.estimate.figures)
             self.strip.show_basis(state.estimate.kernel_source, state.estimate.machine.device.basis)
 
-    def _show_signs(self) -> None:
-        for page in self.page_classes:
-            made = self.pages.get(page.key)
-            self.sidebar.set_sign(page.key, (made and made.last) or page.sign(self.state))
+    def _show_sign(self, key: str) -> None:
+        page, state = self.pages[key], self.state
+        if state.estimate is not None or state.problems:  # before the first answer nothing is known to be complete
+            self.sidebar.set_sign(key, page.last or page.sign(state))
 
     def _repaint(self) -> None:
         self._show_state(self.state)
@@ -243,7 +245,7 @@ class Window(QMainWindow):
     def focus_field(self, path: str) -> None:
         """Turn to the page of a field and put the cursor into it."""
         for page in self.page_classes:
-            if path.startswith(getattr(page, "sections", ("\0",))) and self.page(page.key).focus_field(path):
+            if path.startswith(page.sections) and self.page(page.key).focus_field(path):
                 self.show_page(page.key)
                 self.page(page.key).focus_field(path)
                 return
@@ -435,7 +437,8 @@ class Window(QMainWindow):
         if outcome.status in ("failed", "crashed") and not is_said:
             again = {"Try again": lambda: (self.show_page(key), self.page(key).begin())} if key in self.pages else {}
             self.notice.say(f"The {order.name.lower()} {outcome.status}: {outcome.message}", actions=again)
-        self._show_signs()
+        if key in self.pages:
+            self._show_sign(key)
         if order.was_asked and not self.isActiveWindow():
             QApplication.alert(self)  # the window's entry in the task bar asks to be looked at
         if key == "profile" and order.was_asked:

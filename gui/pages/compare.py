@@ -68,7 +68,7 @@ class Drawn:
 class ComparePage(Page):
     """Keeps scenarios, asks for sensitivity and advice when they are looked at, and never while one types."""
 
-    key, title, group = "compare", "Compare", "Answer"
+    key = "compare"
     explain_figure = Signal(object)
     """Open the derivation of a figure that need not be the plan's."""
 

@@ -16,8 +16,7 @@ from planner.plan.prices import Prices
 class HardwarePage(DescribePage):
     """On which machines, at which prices."""
 
-    key, title, group = "hardware", "Hardware", "Describe"
-    sections = ("cluster", "prices")
+    key = "hardware"
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)

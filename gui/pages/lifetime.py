@@ -43,8 +43,7 @@ CHARTS = {"lifetime_cost": "Cost over the life, by size", "break_even": "General
 class LifetimePage(Page):
     """Shows a life and edits the plan's `lifetime` and `post_training`."""
 
-    key, title, group = "lifetime", "Lifetime", "Answer"
-    sections = ("lifetime", "post_training")
+    key = "lifetime"
     is_automatic = False
     run = Signal(list)
     cancel = Signal()

@@ -22,8 +22,7 @@ from planner.plan.plan import Plan
 class ModelPage(DescribePage):
     """The transformer's dimensions."""
 
-    key, title, group = "model", "Model", "Describe"
-    sections = ("model",)
+    key = "model"
     load_config = Signal()
     """A Hugging Face config is to be asked for."""
 

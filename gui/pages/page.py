@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 from gui.derived import Fact, blanks
 from gui.document import Document
 from gui.forms import FieldSpec, Form
+from gui.pages import PAGES
 from gui.sidebar import Sign
 from gui.state import State
 from gui.widgets import column, label, scrolling
@@ -22,7 +23,7 @@ class Page(QWidget):
 
     key: ClassVar[str]
     title: ClassVar[str]
-    group: ClassVar[str]
+    sections: ClassVar[tuple[str, ...]]
 
     explain = Signal(str)
     """Open the derivation of a figure, by key."""
@@ -32,6 +33,12 @@ class Page(QWidget):
     done = Signal(str)
     last: Sign | None = None
     """How this page's last job ended; of one window only, as is the page."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for entry in PAGES:
+            if entry.key == getattr(cls, "key", ""):
+                cls.title, cls.sections = entry.title, entry.sections
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -68,8 +75,6 @@ class Page(QWidget):
 
 class DescribePage(Page):
     """A page of forms on the left and what follows from them on the right."""
-
-    sections: ClassVar[tuple[str, ...]]
 
     def _build(self, left: list[QWidget], right: list[QWidget]) -> None:
         self.forms = [widget for widget in left if isinstance(widget, Form)]

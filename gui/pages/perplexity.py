@@ -43,7 +43,7 @@ ADVICE = [
 class PerplexityPage(Page):
     """Size against perplexity at the plan's own compute or another budget."""
 
-    key, title, group = "perplexity", "Perplexity", "Answer"
+    key = "perplexity"
     run = Signal(list)
     cancel = Signal()
     is_automatic = False

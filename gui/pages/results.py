@@ -37,7 +37,7 @@ PICTURES = {
 class ResultsPage(Page):
     """What the plan comes to."""
 
-    key, title, group = "results", "Results", "Answer"
+    key = "results"
     export = Signal()
 
     def __init__(self, document: Document) -> None:

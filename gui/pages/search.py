@@ -87,7 +87,7 @@ class Points:
 class SearchPage(Page):
     """Asks, watches, lists; applies a layout as one step of the history."""
 
-    key, title, group = "search", "Search", "Answer"
+    key = "search"
     run = Signal(list)
     cancel = Signal()
     explain_figure = Signal(object)

@@ -21,8 +21,7 @@ from planner.plan.recipe import Recipe
 class TrainingPage(DescribePage):
     """How it is trained, laid out how."""
 
-    key, title, group = "training", "Training", "Describe"
-    sections = ("recipe", "layout")
+    key = "training"
     suggest = Signal()
     """Search for the layout that suits the plan's cluster."""
 

@@ -88,7 +88,7 @@ class Points:
 class ValidatePage(Page):
     """Runs `validate` on the shipped table or one's own, and shows its numbers."""
 
-    key, title, group = "validate", "Validate", "Answer"
+    key = "validate"
     run = Signal(list)
     cancel = Signal()
     is_automatic = True

@@ -38,7 +38,7 @@ BEST_KNOWN = "The best that is known for the accelerator"
 class ProfilePage(Page):
     """Runs the command line's `profile`, one job at a time; each tab shows its own part."""
 
-    key, title, group = "profile", "Profile", "Measure"
+    key = "profile"
     run = Signal(list)
     cancel = Signal()
 
