@@ -16,6 +16,8 @@ from planner.units import show
 
 ALONG = "y"
 _LONGEST_NAME = 26
+_NARROW_IN = 4.0
+"""Inches below which four ticks with their units run into each other."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def draw(figure: Canvas, data: Data, theme: Theme) -> None:
     style.ticks(axes.yaxis, [float(row) for row in range(len(data.bars))], [_short(bar.name) for bar in data.bars])
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(4 if figure.get_figwidth() >= _NARROW_IN else 2, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value, data.unit)))
     style.finish(figure, theme, data.label, "Lines: 80 % bands" if data.bars[0].low is not None else "")
 
