@@ -169,6 +169,19 @@ def test_dearer_gpus_and_dirtier_grids_cost_in_proportion() -> None:
     assert two.outcome.step.total == one.outcome.step.total
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama-2-70b", "mixtral-8x7b"])
+def test_no_figure_overflows_at_the_largest_runs(name: str) -> None:
+    plan = file.load(name)
+    small, large = (estimate(plan.replace(**{"recipe.tokens": tokens})) for tokens in (10**12, 10**18))
+    numbers = [figure.value for figure in large.figures.values() if isinstance(figure.value, float)]
+    assert numbers and np.all(np.isfinite(numbers))
+    for key in ("work.model_flops", "work.hardware_flops"):
+        assert large.figures[key].value == pytest.approx(1e6 * float(small.figures[key].value), rel=1e-6)
+    huge = estimate(plan.replace(**{"recipe.tokens": 10**18, "model.hidden": 2**19, "model.layers": 1000}))
+    assert float(huge.figures["work.model_flops"].value) > 1e30
+    assert np.all(np.isfinite([one.value for one in huge.figures.values() if isinstance(one.value, float)]))
+
+
 layout_changes = st.fixed_dictionaries({
     "layout.tp": st.sampled_from([1, 2, 4, 8]), "layout.pp": st.sampled_from([1, 2, 4, 5, 8, 16]),
     "layout.cp": st.sampled_from([1, 1, 2, 4]), "layout.zero_stage": st.integers(0, 3),

@@ -33,7 +33,7 @@ class Accelerator(Section):
     )
     memory_bytes: float = quantity("Memory", "Device memory", "B", gt=0, le=1e16)
     memory_bandwidth_bytes_per_s: float = quantity(
-        "Memory bandwidth", "Peak of the device memory", "B/s", gt=0, le=1e17
+        "Memory bandwidth", "Peak of the device memory", "B/s", ge=1, le=1e17
     )
     peak_flops: PeakFlops = choice("Peak rates", "Dense peaks by number format")
     multiprocessors: int | None = quantity(

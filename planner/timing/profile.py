@@ -55,7 +55,7 @@ class Device(_Part):
     def fingerprint(self) -> str:
         """The same for the same kind of device, whatever the driver and the machine's name."""
         words = f"{self.kind}|{self.name}|{self.capability}|{self.multiprocessors}|{round(self.memory_bytes / 2**30)}"
-        return hashlib.sha256(words.encode()).hexdigest()[:16]
+        return hashlib.sha256(words.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 class Software(_Part):

@@ -291,3 +291,8 @@ def test_a_plan_that_is_no_object_is_refused(held: Any) -> None:
 def test_a_fabric_whose_bandwidth_is_next_to_nothing_is_refused() -> None:
     with pytest.raises(PlanError, match=r"cluster\.fabric\.bits_per_s_per_gpu.*greater than or equal to 1"):
         file.with_settings(file.load("gpt2"), [("cluster.fabric.bits_per_s_per_gpu", 5e-324)])
+
+
+def test_a_device_whose_memory_gives_next_to_nothing_is_refused() -> None:
+    with pytest.raises(PlanError, match="greater than or equal to 1"):
+        file.with_settings(file.load("gpt2"), [("cluster.accelerator.memory_bandwidth_bytes_per_s", 5e-324)])

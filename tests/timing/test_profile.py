@@ -92,3 +92,7 @@ def test_the_fingerprint_knows_the_device_and_not_the_run() -> None:
     assert made().fingerprint == made(created="2027-01-01", name="other").fingerprint
     other = Device(kind="cpu", name="Another CPU", memory_bytes=2**34)
     assert other.fingerprint != made().fingerprint
+
+
+def test_a_device_named_by_half_a_character_has_a_fingerprint(gpt2_profile) -> None:
+    assert len(gpt2_profile.device.model_copy(update={"name": "\ud800"}).fingerprint) == 16
