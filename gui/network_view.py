@@ -1,11 +1,11 @@
-"""Is commodity Ethernet enough? The plan over other networks: a chart and a table, asked for by a button."""
+"""Is commodity Ethernet enough? The plan over other networks: a chart or its table, asked for by a button."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, QTemporaryDir, Signal
-from PySide6.QtWidgets import QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import QTemporaryDir, Signal
+from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.chart_table import ChartTable
 from gui.chart_view import ChartView
@@ -41,6 +41,10 @@ class NetworkView(QWidget):
         self.keep.setObjectName("networks.keep_layout")
         self.keep.setAccessibleName("Keep the plan's layout")
         self.keep.setToolTip("The plan's own layout on every network, instead of the fastest one on each")
+        self.as_table = CheckField()
+        self.as_table.setObjectName("networks.as_table")
+        self.as_table.setAccessibleName("As a table")
+        self.as_table.setToolTip("The table of what the chart shows, with every network's layout and source")
         self.status = label(NOTHING_YET, "muted", wrap=True)
         self.status.setObjectName("networks.status")
         self.chart, self.table = ChartView(CHART, TITLE), ChartTable(CHART, f"{TITLE}, as a table")
@@ -51,19 +55,19 @@ class NetworkView(QWidget):
         self._build()
 
     def _build(self) -> None:
-        caption = QLabel("&Keep the plan's layout")
-        caption.setBuddy(self.keep)
+        captions = []
+        for box, words in ((self.keep, "&Keep the plan's layout"), (self.as_table, "As a &table")):
+            captions.append(QLabel(words))
+            captions[-1].setBuddy(box)
         picture = Card()
         picture.body.setContentsMargins(10, 6, 10, 8)
         picture.body.addWidget(self.chart, 1)
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(8)
-        split.addWidget(picture)
-        split.addWidget(self.table)
-        split.setSizes([330, 170])
-        top = row(self.start, self.keep, caption, None, spacing=10)
-        content = column(top, self.status, split, spacing=6)
+        shown = QStackedWidget()  # one at a time: both together leave neither room in a small window
+        shown.addWidget(picture)
+        shown.addWidget(self.table)
+        self.as_table.toggled.connect(lambda is_table: shown.setCurrentIndex(int(is_table)))
+        top = row(self.start, self.keep, captions[0], None, self.as_table, captions[1], spacing=10)
+        content = column(top, self.status, shown, spacing=6)
         content.layout().setStretch(2, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)

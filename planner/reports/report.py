@@ -138,7 +138,11 @@ def _life(estimate: Estimate) -> Section:
 
 
 def _life_table(life: Life) -> Table:
-    rows = [(one.label, one.text, one.band_text, one.kind) for one in life.figures.values()]
+    rows = [
+        (one.label, one.text, one.band_text, one.kind)
+        for key, one in life.figures.items()
+        if key != "post_training.stages_usd"  # stands there as `lifetime.post_training`
+    ]
     return Table(("Figure", "Value", "80 % band", "Kind"), rows, frozenset({1, 2}))
 
 

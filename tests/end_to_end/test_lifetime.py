@@ -125,9 +125,14 @@ def test_the_networks_are_compared_in_a_child_process_and_told_as_a_chart_and_a_
     qtbot.waitUntil(lambda: page.networks.start.isEnabled(), timeout=60_000)
     told = page.networks.status.text()
     assert "Commodity Ethernet" in told and "own layout" in told
+    assert page.networks.chart.isVisible() and not page.networks.table.isVisible()
+    page.networks.as_table.click()
+    qtbot.waitUntil(page.networks.table.isVisible)
     table = page.networks.table.table
     labels = [row["network"] for row in table.rows.rows]
     assert "InfiniBand NDR 400" in labels and sum(bool(row["is_plan"]) for row in table.rows.rows) == 1
+    page.networks.as_table.click()
+    qtbot.waitUntil(page.networks.chart.isVisible)
     page.networks.chart.draw_now()
     window.document.apply({"cluster.nodes": window.document.plan.cluster.nodes * 2}, "twice the nodes")
     qtbot.waitUntil(lambda: "changed since" in page.networks.status.text(), timeout=5_000)
