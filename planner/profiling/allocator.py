@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,7 @@ class Recorder:
         self._before = 0.0
 
     def __enter__(self) -> Recorder:
+        gc.collect()  # garbage of before, freed while it records, would be taken off the peak
         if self._kind == "cuda":
             devices.synchronize("cuda")
             torch.cuda.empty_cache()
