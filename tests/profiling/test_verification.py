@@ -44,7 +44,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, tiny: Model) -> list[events.E
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRAINPLAN_HOME", str(tmp_path_factory.mktemp("home")))
         machine = Here(devices.describe("cpu"), "fp32")
-        return happenings(plan_of(tiny.model_copy(update={"hidden": 128, "vocabulary": 2000}), machine), machine)
+        return happenings(plan_of(tiny.model_copy(update={"hidden": 256, "vocabulary": 4000}), machine), machine)
 
 
 def last(found: list[events.Event]) -> dict[str, Any]:
