@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVB
 from gui.fields import mark
 from gui.tables import short_band
 from gui.theme import scaled
-from gui.widgets import KIND_SIGNS, chip, label
+from gui.widgets import KIND_SIGNS, chip, elided, label
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
@@ -41,7 +41,7 @@ class MetricCard(QFrame):
         layout.setSpacing(3)
         self._kind = chip("estimated")
         top = QHBoxLayout()
-        top.addWidget(label(title, "muted", size=0.92), 1)
+        top.addWidget(elided(title, "muted", size=0.92), 1)
         top.addWidget(self._kind)
         layout.addLayout(top)
         self.value = label("–", bold=True)
@@ -50,8 +50,7 @@ class MetricCard(QFrame):
         self.value.setFixedHeight(QFontMetrics(self._fonts[0]).height())
         self.value.setObjectName(f"card.{key}.value")
         layout.addWidget(self.value)
-        self._band = label(" ", "muted", size=0.88)
-        self._band.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._band = elided(" ", "muted", size=0.88)
         layout.addWidget(self._band)
 
     def show_figure(
@@ -62,7 +61,6 @@ class MetricCard(QFrame):
         mark(self.value, "role", "muted" if is_stale else tone)
         self._fit_value()
         self._band.setText(note or (short_band(figure.band_text) if figure else "") or " ")
-        self._band.setToolTip(self._band.text())
         self._figure_kind = kind = figure.kind if figure else "estimated"
         mark(self._kind, "chip", kind)
         self._show_kind()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTree
 from gui.frozen_column import FrozenColumn
 from gui.tables import tsv
 from gui.theme import theme
+from planner import units
 
 if TYPE_CHECKING:
     from planner.scenarios.comparison import Comparison, FigureRow
@@ -167,9 +168,7 @@ def _cells(row: FigureRow) -> list[str]:
 
 
 def _delta(ratio: float, overlaps: bool | None) -> str:
-    if not abs(ratio) >= 0.0005:
-        return "=" if abs(ratio) < 0.0005 else ""
-    return f"{'≈ ' if overlaps else ''}{'−' if ratio < 0 else '+'}{abs(ratio):.1%}"
+    return f"{'≈ ' if overlaps and abs(ratio) >= 0.0005 else ''}{units.show_change(ratio)}"
 
 
 def _tone(item: QTreeWidgetItem, row: FigureRow) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy
 from gui.fields import ComboField, TextField, mark
 from gui.forms import QUIET_MS, sentence
 from gui.log_slider import LogSlider
-from gui.widgets import Card, button, label, row
+from gui.widgets import Card, button, elided, label, row
 from planner.quality import laws
 from planner.quality.budget import Budget, Training, editable_budget, parse_budget, show_budget
 
@@ -58,9 +58,8 @@ class FrontierForm(Card):
         tip = "How many different tokens there are, such as 300B; beyond them data are repeated"
         self.unique = self._text("unique_tokens", "Different tokens", "all", tip)
         self.unique.setFixedWidth(92)
-        self._amounts = label(role="muted", size=0.92)
+        self._amounts = elided(role="muted", size=0.92)
         self._amounts.setObjectName("perplexity.amounts")
-        self._amounts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._message = label(role="error", wrap=True)
         self._message.setObjectName("perplexity.budget.message")
         self._message.hide()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QSizePolicy
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar
 
-from gui.widgets import button, label
+from gui.widgets import button, elided, label
 from planner import units
 
 
@@ -21,9 +21,8 @@ class TaskStrip(QFrame):
         layout.setContentsMargins(18, 4, 12, 4)
         layout.setSpacing(12)
         self.setMinimumHeight(40)
-        self.text = label(role="muted", size=0.92)
+        self.text = elided(role="muted", size=0.92)
         self.text.setObjectName("strip.text")
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.bar = QProgressBar()
         self.bar.setObjectName("strip.bar")
         self.bar.setAccessibleName("Progress")

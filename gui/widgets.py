@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from typing import TypeVar
+
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QFont, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.theme import scaled
+
+AnyLabel = TypeVar("AnyLabel", bound=QLabel)
 
 KIND_SIGNS = {
     "measured": "● measured",
@@ -20,14 +34,53 @@ KIND_SIGNS = {
 
 def label(text: str = "", role: str = "", *, size: float = 1.0, bold: bool = False, wrap: bool = False) -> QLabel:
     """A text of the type scale; `role` gives its colour: muted, error, warning, good."""
-    made = QLabel(text)
+    made = _styled(QLabel(text), role, size, bold)
+    made.setWordWrap(wrap)
+    return made
+
+
+def _styled(made: AnyLabel, role: str, size: float, bold: bool) -> AnyLabel:
     if size != 1.0 or bold:
         made.setFont(scaled(made.font(), size, QFont.Weight.DemiBold if bold else QFont.Weight.Normal))
     if role:
         made.setProperty("role", role)
-    made.setWordWrap(wrap)
     made.setTextFormat(Qt.TextFormat.PlainText)
     return made
+
+
+class ElidedLabel(QLabel):
+    """One line of text that gives way: cut with an ellipsis where there is no room, and whole in its tip and for a
+    screen reader."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    @property
+    def shown(self) -> str:
+        """What there is room for."""
+        room = self.contentsRect().width() - 2 * self.margin()
+        return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """What there is room for, in the label's own colour; the rest is in the tip."""
+        painter, shown = QPainter(self), self.shown
+        self.style().drawItemText(
+            painter, self.contentsRect(), self.alignment(), self.palette(), self.isEnabled(), shown,
+            self.foregroundRole(),
+        )  # fmt: skip
+
+    def event(self, event: QEvent) -> bool:
+        """The tip is the whole text where it is cut, unless another one was set."""
+        if event.type() == QEvent.Type.ToolTip and not self.toolTip() and self.shown != self.text():
+            QToolTip.showText(event.globalPos(), self.text(), self)
+            return True
+        return super().event(event)
+
+
+def elided(text: str = "", role: str = "", *, size: float = 1.0, bold: bool = False) -> ElidedLabel:
+    """As `label`, of one line that is cut with an ellipsis where there is no room."""
+    return _styled(ElidedLabel(text), role, size, bold)
 
 
 def chip(kind: str) -> QLabel:

@@ -125,6 +125,21 @@ def show(value: float, unit: str = "", digits: int = 3) -> str:
     return str(_quantity_type()(value, unit).render(prec=max(0, digits - 1), strip_zeros=False))
 
 
+def show_change(ratio: float) -> str:
+    """A value over another, less 1: `+12.0%`, `−4.5%`; from three times on, and down to a third, `× 6,395`, `÷ 40.2`.
+
+    `=` where it is less than a tenth of a percent when rounded, nothing where it is unknown."""
+    if math.isnan(ratio):
+        return ""
+    if abs(ratio) < 0.0005:
+        return "="
+    factor = 1 + ratio
+    if factor >= FACTOR_FROM or 0 < factor <= 1 / FACTOR_FROM:
+        grows = factor > 1
+        return f"{'×' if grows else '÷'}\N{NO-BREAK SPACE}{_plain(factor if grows else 1 / factor, 3)}"
+    return f"{'−' if ratio < 0 else '+'}{abs(ratio):.1%}"
+
+
 def show_duration(seconds: float) -> str:
     """`12.3 ms`, `4.21 s`, `3.40 h`, `21.4 days`."""
     if not seconds:
@@ -140,6 +155,8 @@ def show_bytes(value: float, digits: int = 3) -> str:
     return _scaled(value, _BINARY, digits, "\N{NO-BREAK SPACE}")
 
 
+FACTOR_FROM = 3.0
+"""A change by this factor reads more easily as a factor than as a percentage."""
 _WITHOUT_PREFIX = ("kg/kWh", "1/day")
 """`0.0277 kg/kWh`, not `27.7 mkg/kWh`."""
 _COUNTING = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"), (1.0, "")]

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMenu,
-    QSizePolicy,
     QSplitter,
     QTabWidget,
     QVBoxLayout,
@@ -32,7 +31,7 @@ from gui.scenario_shelf import MOST, Shelf
 from gui.sidebar import Sign
 from gui.slices import Slices
 from gui.state import State
-from gui.widgets import Card, button, clear, column, label, row, scrolling
+from gui.widgets import Card, button, clear, column, elided, label, row, scrolling
 from planner import library, units
 from planner.errors import TrainplanError
 from planner.plan import file
@@ -267,9 +266,8 @@ class ComparePage(Page):
         caption.setBuddy(edit)
         edit.editingFinished.connect(lambda: self._rename(number, edit.text()))
         where = f"{plan.model.name} on {plan.cluster.gpus:,} × {plan.cluster.accelerator.name}"
-        told = label(where, "muted", size=0.88)
-        told.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        told.setToolTip(where)
+        told = elided(where, "muted", size=0.88)
+        told.setAccessibleName(where)
         acts = [("Use", self.use, "Make it the plan"), ("Remove", self._remove, "Take it away")]
         if number:
             acts.insert(1, ("First", self._put_first, "Hold the others against it"))

@@ -17,7 +17,7 @@ from gui.pages.page import Page
 from gui.row_table import Column, RowTable
 from gui.sidebar import Sign
 from gui.state import State
-from gui.widgets import Card, button, column, label, row
+from gui.widgets import Card, button, column, elided, label, row
 from planner import units
 
 METRICS = {
@@ -328,10 +328,9 @@ class _ScoreCard(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 10, 8)
         layout.setSpacing(1)
-        self.value = label("–", size=1.3, bold=True)
+        self.value = elided("–", size=1.3, bold=True)
         self.value.setObjectName(f"validate.card.{name}.value")
-        for words in (label(title, "muted", size=0.9), self.value, label(note, "muted", size=0.85)):
-            words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        for words in (elided(title, "muted", size=0.9), self.value, elided(note, "muted", size=0.85)):
             layout.addWidget(words)
         self.setToolTip(f"{title}: {note}")
 

@@ -12,7 +12,7 @@ from planner.charts import style
 from planner.charts.style import Table, Theme
 from planner.estimate import Figure
 from planner.scenarios.comparison import Comparison, FigureRow
-from planner.units import show
+from planner.units import show, show_change
 
 ALONG = "y"
 _LONGEST_NAME = 26
@@ -129,7 +129,7 @@ def explained(data: Data, index: int) -> Figure | None:
 def _delta(bar: Bar) -> str:
     if math.isnan(bar.ratio):
         return ""
-    return f"  ({'≈ ' if bar.overlaps else ''}{'−' if bar.ratio < 0 else '+'}{abs(bar.ratio):.1%})"
+    return f"  ({'≈ ' if bar.overlaps else ''}{show_change(bar.ratio)})"
 
 
 def _short(name: str) -> str:

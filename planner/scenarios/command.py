@@ -81,10 +81,8 @@ def _comparison(found: Comparison) -> Rows:
 
 
 def _delta(ratio: float, overlaps: bool | None) -> str:
-    """`(−12.0%)`; `(≈ −12.0%)` where the bands overlap."""
-    if not abs(ratio) >= 0.0005:
-        return ""
-    return f"({'≈ ' if overlaps else ''}{'−' if ratio < 0 else '+'}{abs(ratio):.1%})"
+    """`(−12.0%)`, `(× 22.2)`; `(≈ −12.0%)` where the bands overlap."""
+    return f"({'≈ ' if overlaps else ''}{units.show_change(ratio)})" if abs(ratio) >= 0.0005 else ""
 
 
 def _swing_title(result: Estimate) -> str:
