@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from gui.document import Document
 from gui.forms import FieldSpec, Form, specs
 from gui.row_table import Column, RowTable
 from gui.state import State
-from gui.widgets import button, column, label, row, scrolling
+from gui.widgets import beside, button, column, label, row, scrolling
 from planner import units
 from planner.errors import TrainplanError
 from planner.plan.post_training import PostTraining, Ranged, Stage
@@ -63,12 +63,8 @@ class StagesView(QWidget):
         self.remove = button("&Remove stage", "lifetime.remove_stage")
         self.remove.clicked.connect(self.remove_stage)
         self._side = column(None, margins=(0, 0, 4, 0))
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(10)
-        split.addWidget(column(self.words, self.table, row(self.begin, self.add, self.remove, None), spacing=6))
-        split.addWidget(scrolling(self._side))
-        split.setSizes([470, 350])
+        stages = column(self.words, self.table, row(self.begin, self.add, self.remove, None), spacing=6)
+        split = beside(stages, scrolling(self._side), sizes=(470, 350))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.addWidget(split)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QSplitter,
     QToolTip,
     QVBoxLayout,
     QWidget,
@@ -133,6 +134,27 @@ def row(*widgets: QWidget | None, spacing: int = 8) -> QWidget:
             layout.addStretch(1)
         else:
             layout.addWidget(widget)
+    return made
+
+
+def beside(*widgets: QWidget, sizes: tuple[int, ...], stretch: tuple[int, ...] = (), handle: int = 12) -> QSplitter:
+    """Widgets side by side with handles between them: their widths at first, and how they share what a window adds."""
+    made = QSplitter(Qt.Orientation.Horizontal)
+    made.setChildrenCollapsible(False)
+    made.setHandleWidth(handle)
+    for widget in widgets:
+        made.addWidget(widget)
+    made.setSizes(sizes)
+    for number, share in enumerate(stretch):
+        made.setStretchFactor(number, share)
+    return made
+
+
+def framed(content: QWidget) -> Card:
+    """A chart in a box."""
+    made = Card()
+    made.body.setContentsMargins(10, 8, 10, 8)
+    made.body.addWidget(content, 1)
     return made
 
 

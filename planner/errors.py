@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 
 
@@ -10,6 +11,11 @@ class TrainplanError(Exception):
     """Any failure that is shown to the user as one clear message."""
 
     exit_code = 2
+
+    @property
+    def event(self) -> str:
+        """The line of JSON that ends `--events` where a command fails with this."""
+        return json.dumps({"event": "failed", "message": str(self), "exit_code": self.exit_code})
 
 
 class InputError(TrainplanError):

@@ -57,13 +57,13 @@ def by_name(kind: str) -> Callable[[Callable[[str, dict[str, Any]], Made]], Call
 
     def decorate(make: Callable[[str, dict[str, Any]], Made]) -> Callable[[str], Made]:
         @lru_cache(maxsize=512)
-        def made(name: str, path: Path, stamp: tuple[int, int]) -> Made:
+        def made(name: str, path: Path, version: tuple[int, int]) -> Made:
             return make(name, read_json(path))
 
         @wraps(make)
         def get(name: str) -> Made:
             path = _path(kind, name)
-            return made(name, path, _stamp(path))
+            return made(name, path, stamp(path))
 
         return get
 
@@ -82,9 +82,15 @@ def _path(kind: str, name: str) -> Path:
     raise UnknownNameError(_SINGULAR.get(kind, kind), name, names(kind))
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """When a file was last written, in ns, and its size in bytes: another stamp, another content."""
-    state = path.stat()
+def stamp(path: Path) -> tuple[int, int]:
+    """When a file was last written, in ns, and its size in bytes: another stamp, another content.
+
+    Raises `InputError` where there is none.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     return state.st_mtime_ns, state.st_size
 
 
@@ -109,11 +115,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def names(kind: str) -> list[str]:
     """Display names of a kind: the `name` inside each file."""
-    return [_display_name(path, _stamp(path)) for path in paths(kind).values()]
+    return [_display_name(path, stamp(path)) for path in paths(kind).values()]
 
 
 @lru_cache(maxsize=4096)
-def _display_name(path: Path, stamp: tuple[int, int]) -> str:
+def _display_name(path: Path, version: tuple[int, int]) -> str:
     head = path.read_text("utf-8", errors="replace")[:400]
     match = re.search(r'"name":\s*"((?:[^"\\]|\\.)*)"', head)
     return match[1] if match else path.stem

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMenu,
-    QSplitter,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -31,7 +30,7 @@ from gui.scenario_shelf import MOST, Shelf
 from gui.sidebar import Sign
 from gui.slices import Slices
 from gui.state import State
-from gui.widgets import Card, button, clear, column, elided, label, row, scrolling
+from gui.widgets import Card, beside, button, clear, column, elided, framed, label, row, scrolling
 from planner import library, units
 from planner.errors import TrainplanError
 from planner.plan import file
@@ -123,12 +122,7 @@ class ComparePage(Page):
         self.table.chosen.connect(self._choose_row)
         self.table.opened.connect(self.explain_figure)
         self.chart = self._chart(ChartView, "scenario_compare", "One figure of every scenario")
-        self._split = QSplitter(Qt.Orientation.Horizontal)
-        self._split.setChildrenCollapsible(False)
-        self._split.setHandleWidth(12)
-        self._split.addWidget(self.table)
-        self._split.addWidget(_framed(self.chart))
-        self._split.setSizes([700, 280])
+        self._split = beside(self.table, framed(self.chart), sizes=(700, 280))
         self._options = row(
             captions[0], self.all_inputs, captions[1], self.all_figures,
             label("Enter or a double click on a figure explains it.", "muted", size=0.92), None, self.export_button,
@@ -157,12 +151,7 @@ class ComparePage(Page):
         self.curve = self._chart(ChartView, "one_input_curve", "One figure against one input")
         self.reason = label(role="muted", wrap=True, size=0.92)
         self.reason.setObjectName("compare.reason")
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(12)
-        split.addWidget(_framed(self.tornado))
-        split.addWidget(_framed(self.curve))
-        split.setSizes([600, 400])
+        split = beside(framed(self.tornado), framed(self.curve), sizes=(600, 400))
         top = row(captions[0], self.measure, captions[1], self.input, None)
         page = column(top, split, self.reason, margins=(0, 10, 0, 0), spacing=8)
         page.layout().setStretch(1, 1)
@@ -470,10 +459,3 @@ class ComparePage(Page):
         if state.estimate is None or state.is_stale:
             return Sign("…", "muted", "waiting for a valid input")
         return Sign("✓", "good", "ready")
-
-
-def _framed(chart: Any) -> Card:
-    made = Card()
-    made.body.setContentsMargins(8, 8, 8, 8)
-    made.body.addWidget(chart, 1)
-    return made

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QLabel, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from gui.chart_table import ChartTable
 from gui.chart_view import ChartView
@@ -22,7 +22,7 @@ from gui.sidebar import Sign
 from gui.stages_view import StagesView
 from gui.state import State
 from gui.tables import FigureTree
-from gui.widgets import Card, column, label, row, scrolling
+from gui.widgets import Card, beside, column, framed, label, row, scrolling
 from planner import library, units
 from planner.errors import TrainplanError
 from planner.plan.lifetime import Lifetime, Task
@@ -114,7 +114,7 @@ class LifetimePage(Page):
         demand = Card()
         demand.add(row(daily, self.slider, self._daily, spacing=10))
         demand.body.setContentsMargins(14, 8, 14, 8)
-        life = column(_picture(self.charts["lifetime_cost"]), self.costs, spacing=8)
+        life = column(framed(self.charts["lifetime_cost"]), self.costs, spacing=8)
         life.layout().setStretch(0, 1)
         self.costs.setFixedHeight(158)
         self.tabs = QTabWidget()
@@ -122,10 +122,10 @@ class LifetimePage(Page):
         self.tabs.setAccessibleName("Life, serving, post-training, one task, networks, tables")
         self.tabs.tabBar().setDrawBase(False)
         for widget, title in (
-            (_beside(column(demand, self.demand_form, self._warnings, None, spacing=8), life), "&Life"),
-            (_beside(column(self.serving_form, None), self.speeds, 310), "Ser&ving"),
+            (_form_beside(column(demand, self.demand_form, self._warnings, None, spacing=8), life), "&Life"),
+            (_form_beside(column(self.serving_form, None), self.speeds, 310), "Ser&ving"),
             (self.stages, "&Post-training"),
-            (_beside(column(self.task_form, None), _picture(self.charts["break_even"])), "&General or specific"),
+            (_form_beside(column(self.task_form, None), framed(self.charts["break_even"])), "&General or specific"),
             (self.networks, "&Networks"),
             (column(*self.tables.values(), margins=(0, 8, 0, 0)), "Ta&bles"),
         ):
@@ -263,20 +263,7 @@ def _optional(spec: FieldSpec) -> FieldSpec:
     )
 
 
-def _picture(chart: ChartView) -> Card:
-    made = Card()
-    made.body.setContentsMargins(10, 6, 10, 8)
-    made.body.addWidget(chart, 1)
-    return made
-
-
-def _beside(left: QWidget, right: QWidget, width: int = 360) -> QWidget:
+def _form_beside(left: QWidget, right: QWidget, width: int = 360) -> QWidget:
     """A form that scrolls on the left, what follows from it on the right."""
-    split = QSplitter()
-    split.setChildrenCollapsible(False)
-    split.setHandleWidth(10)
-    split.addWidget(scrolling(left))
-    split.addWidget(right)
-    split.setSizes([width, 830 - width])
-    split.setStretchFactor(1, 1)
+    split = beside(scrolling(left), right, sizes=(width, 830 - width), stretch=(0, 1))
     return column(split, margins=(0, 8, 0, 0))

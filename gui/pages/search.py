@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QTemporaryDir, Signal
-from PySide6.QtWidgets import QLabel, QSizePolicy, QSplitter, QTabWidget, QVBoxLayout
+from PySide6.QtCore import QTemporaryDir, Signal
+from PySide6.QtWidgets import QLabel, QSizePolicy, QTabWidget, QVBoxLayout
 
 from gui.document import Document
 from gui.fields import CheckField, ComboField, mark
@@ -21,7 +21,7 @@ from gui.search_request import Request
 from gui.search_rows import Row, basis, changes, is_plans, rows_of
 from gui.sidebar import Sign
 from gui.state import State
-from gui.widgets import Card, button, column, label, row
+from gui.widgets import Card, beside, button, column, label, row
 from planner import units
 from planner.errors import TrainplanError
 from planner.plan import file
@@ -179,14 +179,7 @@ class SearchPage(Page):
         right.body.setContentsMargins(10, 2, 10, 8)
         right.body.addWidget(self.tabs)
         self.tabs.setCornerWidget(row(captions[1], self.against, spacing=5))
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(12)
-        split.addWidget(self.table)
-        split.addWidget(right)
-        split.setSizes([560, 440])
-        split.setStretchFactor(0, 5)
-        split.setStretchFactor(1, 4)
+        split = beside(self.table, right, sizes=(560, 440), stretch=(5, 4))
         middle = row(self.chosen, captions[0], self.only_front, self.take, spacing=10)
         middle.layout().setStretch(0, 1)
         layout = QVBoxLayout(self)

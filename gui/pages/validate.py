@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QSizePolicy, QSplitter, QTabWidget, QVBoxLayout
+from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QSizePolicy, QTabWidget, QVBoxLayout
 
 from gui.document import Document
 from gui.fields import ComboField, mark
@@ -17,7 +17,7 @@ from gui.pages.page import Page
 from gui.row_table import Column, RowTable
 from gui.sidebar import Sign
 from gui.state import State
-from gui.widgets import Card, button, column, elided, label, row
+from gui.widgets import beside, button, column, elided, framed, label, row
 from planner import units
 
 METRICS = {
@@ -162,17 +162,7 @@ class ValidatePage(Page):
         self.tabs.addTab(rows, "Ru&ns")
         self.tabs.addTab(column(self.by_source, margins=(0, 8, 0, 0)), "By s&ource")
         self.tabs.addTab(column(self.by_gpu, margins=(0, 8, 0, 0)), "By G&PU")
-        picture = Card()
-        picture.body.setContentsMargins(10, 8, 10, 8)
-        picture.body.addWidget(self.chart, 1)
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(12)
-        split.addWidget(self.tabs)
-        split.addWidget(picture)
-        split.setSizes([540, 440])
-        split.setStretchFactor(0, 5)
-        split.setStretchFactor(1, 4)
+        split = beside(self.tabs, framed(self.chart), sizes=(540, 440), stretch=(5, 4))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         content = column(top, cards, self.others, split, margins=(18, 14, 18, 14), spacing=8)

@@ -8,7 +8,6 @@ runs: what was measured is saved, and the exit code is 130.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 from planner import units
 from planner.errors import TrainplanError
 from planner.plan import derive
-from planner.profiling.console import duration, exit_code, print_events, print_line, require_torch, size, words
+from planner.profiling.console import (
+    add_device,
+    duration,
+    exit_code,
+    print_events,
+    print_line,
+    require_torch,
+    size,
+    words,
+)
 from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
@@ -39,9 +47,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, metavar="NAME", help="a model, by name or as a file (default: %(default)s)"
     )
-    parser.add_argument(
-        "--device", default="auto", choices=("auto", "cuda", "cpu"), help="default: a GPU if there is one"
-    )
+    add_device(parser)
     parser.add_argument("--suite", default="quick", choices=("quick", "full"), help="how many shapes (default: quick)")
     parser.add_argument("--budget", metavar="TIME", help="time for all of it, such as 5m or 90s")
     parser.add_argument(
@@ -75,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     except TrainplanError as error:
         if not arguments.events:
             raise
-        print_line(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}))
+        print_line(error.event)
         return error.exit_code
 
 

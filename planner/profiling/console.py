@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
 TORCH = "torch==2.13.0"
 CANCELLED = 130
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Register `--device`."""
+    parser.add_argument(
+        "--device", default="auto", choices=("auto", "cuda", "cpu"), help="default: a GPU if there is one"
+    )
 
 
 def require_torch() -> None:

@@ -175,10 +175,13 @@ class _Run:
             yield from self._steps(training, spans, WARM_UP[self.kind], losses, warm_up=True)
         sensor.start()
         meter.start()
-        found = yield from self._steps(training, spans, self.steps, losses, warm_up=False, sensor=sensor)
+        is_alone = self.team.ranks == 1  # beside other ranks, the others on the processor are they
+        found = yield from self._steps(
+            training, spans, self.steps, losses, warm_up=False,
+            sensor=sensor if is_alone and self.kind == "cpu" else None,
+        )  # fmt: skip
         energy = self._energy(meter)
-        is_alone = self.team.ranks == 1
-        condition = sensor.read() if is_alone else Condition()  # beside other ranks, the others are they
+        condition = sensor.read() if is_alone else Condition()
         kernels = breakdown.kernel_seconds(self.kind, lambda: training.step(spans))
         peak = max(self.team.all(record.peak), key=lambda one: one.allocated_bytes)
         return Measured(
@@ -217,7 +220,7 @@ class _Run:
                 found.append(parts)
                 losses.append(float(loss))
                 yield Stepped(len(found), count, warm_up, sum(parts.values()), losses[-1])
-            if sensor is not None and self.kind == "cpu" and self.team.ranks == 1:
+            if sensor is not None:
                 sensor.read()
         return found
 
@@ -242,7 +245,7 @@ class _Run:
 
 def _slowing(profile: str, condition: Condition) -> float | None:
     """A processor's reference product during the steps over that of the profile that predicted them, − 1."""
-    usual_s = usual_reference_s(load(profile).rows) if profile else None
+    usual_s = usual_reference_s(load(profile)) if profile else None
     return condition.reference_s / usual_s - 1 if condition.reference_s and usual_s else None
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from planner import units
 from planner.errors import TrainplanError
 from planner.plan.plan import Plan
-from planner.profiling.console import duration, print_line, require_torch, size
+from planner.profiling.console import add_device, duration, print_events, print_line, require_torch, size
 from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def add_parser(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
         help="set a field of the plan, e.g. layout.recompute=full or recipe.framework=compiled",
     )  # fmt: skip
-    parser.add_argument(
-        "--device", default="auto", choices=("auto", "cuda", "cpu"), help="default: a GPU if there is one"
-    )
+    add_device(parser)
     parser.add_argument("--steps", type=_count(MOST_STEPS), metavar="K", help="timed steps (default: 5, on a GPU 20)")
     parser.add_argument("--micro-batch", type=_count(10**6), metavar="B", help="sequences at once")
     parser.add_argument("--sequence", type=_count(10**9), metavar="S", help="tokens in a sequence")
@@ -87,11 +85,11 @@ def run(
     try:
         with stop_signals() as is_stopped:
             happenings = _happenings(options, plan_of, settings_of, is_stopped)
-            return _print_events(happenings) if options.events else _print_table(happenings, as_json=options.json)
+            return print_events(happenings) if options.events else _print_table(happenings, as_json=options.json)
     except TrainplanError as error:
         if not options.events:
             raise
-        print_line(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}))
+        print_line(error.event)
         return error.exit_code
 
 
@@ -151,17 +149,6 @@ def _count(most: int) -> Callable[[str], int]:
     return read
 
 
-def _print_events(happenings: Iterator[Event]) -> int:
-    from planner.profiling.events import Failed, to_line
-
-    code = 0
-    for event in happenings:
-        print_line(to_line(event))
-        if isinstance(event, Failed):
-            code = event.exit_code
-    return code
-
-
 def _print_table(happenings: Iterator[Event], *, as_json: bool) -> int:
     """Progress on stderr; the comparison on stdout once it is there."""
     from planner.profiling.events import Failed
@@ -175,14 +162,14 @@ def _print_table(happenings: Iterator[Event], *, as_json: bool) -> int:
                 return code
             case Compared(result=result):
                 print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) if as_json else table(result))
-            case _ if words := _words(event):
-                print(words, file=sys.stderr, flush=True)
+            case _ if told := _words(event):
+                print(told, file=sys.stderr, flush=True)
     return 0
 
 
 def _words(event: Event) -> str:
     """What stderr says of an event."""
-    from planner.profiling import events, verification_events
+    from planner.profiling import console, events, verification_events
 
     match event:
         case verification_events.Started():
@@ -191,16 +178,14 @@ def _words(event: Event) -> str:
             return (
                 f"verifying {event.model} ({event.layers} layers), {shape}{ranks}, in {event.dtype} on {event.device}"
             )
-        case events.Progress(doing=doing, remaining_s=left_s, done=done, total=total):
-            return f"[{done}/{total}] {doing}, about {units.show_duration(left_s)} to go" if left_s else ""
         case verification_events.Predicted(step_time_s=step_s, step_time_band_s=(low, high)):
             band = f"{units.show_duration(low)} – {units.show_duration(high)}"
             return f"predicted: {units.show_duration(step_s)} a step ({band}); training now"
         case verification_events.Stepped(number=number, of=of, warm_up=warm_up, seconds=seconds, loss=loss):
             told = "warm-up step" if warm_up else "step"
             return f"{told} {number} of {of}: {units.show_duration(seconds)}, loss {loss:.3f}"
-        case events.Note(text=text):
-            return f"note: {text}"
+        case events.Progress() | events.Note():
+            return console.words(event)
     return ""
 
 

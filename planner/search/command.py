@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, plan: Plan) -> int:
     except TrainplanError as error:
         if not options.events:
             raise
-        print(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}), flush=True)
+        print(error.event, flush=True)
         return error.exit_code
     return 0
 

@@ -153,7 +153,7 @@ def overview() -> list[tuple[str, str, bool]]:
     rows = []
     for name, path in library.paths("measured").items():
         try:
-            rows.append((name, _in_words(path, _stamp(path)), True))
+            rows.append((name, _in_words(path, library.stamp(path)), True))
         except InputError as error:
             rows.append((name, str(error).splitlines()[0], False))
     return rows
@@ -176,7 +176,7 @@ def _by_name(plan: Plan) -> _Stored:
     """The profile that the plan names, which must be of its accelerator's kind."""
     try:
         path = profile.find(plan.profile)
-        stored = _Stored(path, _stamp(path), _whole(path, _stamp(path)))
+        stored = _Stored(path, library.stamp(path), _whole(path, library.stamp(path)))
     except InputError as error:
         _refuse(str(error))
     content, accelerator = stored.content, plan.cluster.accelerator
@@ -215,7 +215,7 @@ def _profiles_of(accelerator: Accelerator) -> tuple[list[_Stored], list[Problem]
     found, problems = [], []
     for path in library.paths("measured").values():
         try:
-            stamp = _stamp(path)
+            stamp = library.stamp(path)
             if is_same(_device_in(path, stamp), accelerator):
                 content = _whole(path, stamp)
                 if content.complete:
@@ -272,15 +272,6 @@ def _in_words(path: Path, stamp: tuple[int, int]) -> str:
     parts = (_device_in(path, stamp).name, str(data.get("dtype", "")), str(data.get("created", ""))[:10])
     told = ", ".join(filter(None, parts))
     return told if data.get("complete", True) else f"{told}, not complete"
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Changes when the file does."""
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    return state.st_mtime_ns, state.st_size
 
 
 def data_sheet(measured_on: profile.Device) -> Accelerator | None:

@@ -44,7 +44,7 @@ def targets(profile: Profile, precision: str) -> list[Target]:
     plain = [row for row in profile.rows if row.is_plain]
     rows = [row for row in plain if row.dtype == precision]
     inside = ("attention_core", "attention", "feed_forward", "layer")
-    usual_s = usual_reference_s(plain) or 1.0
+    usual_s = usual_reference_s(profile) or 1.0
     found = [_target((row.operation, row.direction), [row], usual_s) for row in rows if row.operation in inside]
     found += [_target(("optimizer", "step"), [row], usual_s) for row in plain if row.operation == "optimizer"]
     heads: dict[tuple[Any, ...], list[Row]] = {}
@@ -57,9 +57,9 @@ def targets(profile: Profile, precision: str) -> list[Target]:
     return found
 
 
-def usual_reference_s(rows: Iterable[Row]) -> float | None:
-    """The reference product's median time over rows: the speed of a processor that a fit's times stand for."""
-    found = [row.condition.reference_s for row in rows if row.condition.reference_s]
+def usual_reference_s(profile: Profile) -> float | None:
+    """The reference product's median time over plain rows: the speed of a processor that a fit's times stand for."""
+    found = [row.condition.reference_s for row in profile.rows if row.is_plain and row.condition.reference_s]
     return float(np.median(found)) if found else None
 
 

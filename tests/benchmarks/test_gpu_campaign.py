@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import time
 from pathlib import Path
 from types import ModuleType
@@ -13,17 +11,12 @@ import pytest
 
 from planner import cli
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu_campaign.py"
+SCRIPT = "gpu_campaign"
 
 
 @pytest.fixture(scope="module")
-def campaign() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gpu_campaign", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gpu_campaign"] = module
-    spec.loader.exec_module(module)
-    return module
+def campaign(script: ModuleType) -> ModuleType:
+    return script
 
 
 def part(campaign: ModuleType, name: str, code: str, seconds: float = 30.0) -> object:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.chart_view import ChartView
 from gui.fields import ComboField
-from gui.widgets import Card, column, label, row
+from gui.widgets import column, framed, label, row
 
 if TYPE_CHECKING:
     from planner.timing.profile_history import Entry
@@ -58,12 +58,9 @@ class ChartsTab(QWidget):
             caption.setBuddy(field)
         top = row(captions[0], self.profile, captions[1], self.kind, spacing=10)
         top.layout().setStretch(1, 1)
-        picture = Card()
-        picture.body.setContentsMargins(10, 8, 10, 8)
-        picture.body.addWidget(self._stack, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
-        content = column(top, self.about, picture, spacing=6)
+        content = column(top, self.about, framed(self._stack), spacing=6)
         content.layout().setStretch(2, 1)
         layout.addWidget(content)
 

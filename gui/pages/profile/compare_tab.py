@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from gui import profile_rows
 from gui.chart_view import ChartView
 from gui.fields import ComboField
 from gui.row_table import RowTable
-from gui.widgets import Card, column, label, row
+from gui.widgets import beside, column, framed, label, row
 
 if TYPE_CHECKING:
     from planner.timing.profile_history import Entry
@@ -59,16 +59,7 @@ class CompareTab(QWidget):
         top = row(captions[0], self.before, captions[1], self.after, spacing=10)
         for number in (1, 3):
             top.layout().setStretch(number, 1)
-        picture = Card()
-        picture.body.setContentsMargins(10, 8, 10, 8)
-        picture.body.addWidget(self.chart, 1)
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(12)
-        split.addWidget(picture)
-        split.addWidget(self.versions)
-        split.setSizes([520, 340])
-        split.setStretchFactor(0, 1)
+        split = beside(framed(self.chart), self.versions, sizes=(520, 340), stretch=(1,))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         content = column(top, self.words, split, spacing=6)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from gui import profile_rows
 from gui.chart_view import ChartView
 from gui.fields import mark
 from gui.jobs import Job, Outcome
 from gui.row_table import RowTable
-from gui.widgets import Card, button, column, label, row
+from gui.widgets import beside, button, column, framed, label, row
 from planner import units
 
 if TYPE_CHECKING:
@@ -66,17 +66,7 @@ class RunTab(QWidget):
     def _build(self) -> None:
         top = row(self.status, self.keep_rows, self.use_new, self.stop, spacing=10)
         top.layout().setStretch(0, 1)
-        picture = Card()
-        picture.body.setContentsMargins(10, 8, 10, 8)
-        picture.body.addWidget(self.chart, 1)
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(12)
-        split.addWidget(self.table)
-        split.addWidget(picture)
-        split.setSizes([590, 270])
-        split.setStretchFactor(0, 5)
-        split.setStretchFactor(1, 4)
+        split = beside(self.table, framed(self.chart), sizes=(590, 270), stretch=(5, 4))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         content = column(top, self.detail, split, spacing=6)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from gui import verify_rows
 from gui.chart_view import ChartView
@@ -17,7 +17,7 @@ from gui.machine import gpus
 from gui.profile_request import DEVICES
 from gui.row_table import RowTable
 from gui.verify_request import Request
-from gui.widgets import Card, button, column, label, row
+from gui.widgets import beside, button, column, framed, label, row
 
 NOTHING_YET = (
     "Nothing verified yet: the planner predicts a step of the plan on this machine, then trains as much of its model "
@@ -98,17 +98,7 @@ class VerifyTab(QWidget):
             words.setBuddy(field)
             fields += [words, field]
         top = row(*fields, None, self.stop, self.start, spacing=8)
-        picture = Card()
-        picture.body.setContentsMargins(10, 8, 10, 8)
-        picture.body.addWidget(self.chart, 1)
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(12)
-        split.addWidget(self.table)
-        split.addWidget(picture)
-        split.setSizes([470, 390])
-        split.setStretchFactor(0, 1)
-        split.setStretchFactor(1, 1)
+        split = beside(self.table, framed(self.chart), sizes=(470, 390), stretch=(1, 1))
         below = row(self.notes, self.keep_row, self.calibrate_it, spacing=8)
         below.layout().setStretch(0, 1)
         layout = QVBoxLayout(self)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError, TrainplanError, shorten
+from planner.profiling.console import add_device, require_torch
 from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ def add_parser(subparsers: Any) -> None:
         help="byte, bpe (SentencePiece, trained on the text), gpt2 (cut), mistral-v1 or tekken (default: byte)",
     )  # fmt: skip
     parser.add_argument("--vocabulary", type=int, metavar="N", help="entries of bpe, and of gpt2's (default: 1024)")
-    parser.add_argument(
-        "--device", default="auto", choices=("auto", "cuda", "cpu"), help="default: a GPU if there is one"
-    )
+    add_device(parser)
     parser.add_argument(
         "--size", default=DEFAULT_SIZE, metavar="SIZE",
         help="tiny (a minute of 2 CPU cores), useful (under ten), large (a GPU, a text of 100 MB); default: useful",
@@ -71,13 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
     except TrainplanError as error:
         if not arguments.events:
             raise
-        print(json.dumps({"event": "failed", "message": str(error), "exit_code": error.exit_code}), flush=True)
+        print(error.event, flush=True)
         return error.exit_code
 
 
 def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
-    from planner.profiling.console import require_torch
-
     asked = request(arguments)
     require_torch()
     from planner.quality.ladder.climb import climb
