@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import CancelledError, InputError
-from planner.quality.laws import Chinchilla, Covariance, Law, Range
+from planner.quality.laws import Chinchilla, Law, validated
 from planner.quality.points import Points, unidentified
 
 Floats = NDArray[np.float64]
@@ -73,15 +73,17 @@ class Fit:
         }
 
     def law(self, name: str = "own-fit", source: str = "") -> Law:
-        """The fit as a law, with its covariance and the range of its points."""
+        """The fit as a law, with its covariance and the range of its points. Raises `InputError` where it is none."""
         N, D = self.points.parameters, self.points.tokens
-        return Law(
-            name=name, title=f"Own fit ({len(self.points)} points)", form="chinchilla",
-            formula="L = E + A/N^α + B/D^β", parameters=self.to_json()["parameters"],
-            standard_errors=self.standard_errors, source=source or "fitted to your points", confidence="fitted here",
-            covariance=Covariance(matrix=tuple(map(tuple, self.covariance.tolist())), source=self._covariance_source),
-            valid=Range(parameters=_ends(N), tokens=_ends(D), flops=_ends(6 * N * D)),
-        )  # fmt: skip
+        data = {
+            "name": name, "title": f"Own fit ({len(self.points)} points)", "form": "chinchilla",
+            "formula": "L = E + A/N^α + B/D^β", "parameters": self.to_json()["parameters"],
+            "standard_errors": self.standard_errors, "source": source or "fitted to your points",
+            "confidence": "fitted here",
+            "covariance": {"matrix": self.covariance.tolist(), "source": self._covariance_source},
+            "valid": {"parameters": _ends(N), "tokens": _ends(D), "flops": _ends(6 * N * D)},
+        }  # fmt: skip
+        return validated(data, "the law fitted to your points")
 
     @property
     def _covariance_source(self) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 from planner import library
 from planner.errors import InputError
 from planner.formula import Array, Number
+from planner.plan.section import LARGEST_COUNT
 from planner.quality import losses
 from planner.units import show
 
@@ -33,11 +34,19 @@ _NEEDED: dict[str, set[str]] = {
     "step": {"lr", "lr_N", "lr_D", "batch", "batch_D"},
 }  # fmt: skip
 """Parameters that each form cannot do without."""
+_EXPONENTS = {"alpha", "beta", "eta", "alpha_N", "alpha_D", "alpha_N_steps", "alpha_S", "alpha_B", "gamma_D", "gamma_N"}
+_LOWEST_EXPONENT, _HIGHEST_EXPONENT = 1e-3, 10.0
+"""Between a loss that a thousand times the size hardly moves and one that falls like nothing that was ever trained."""
+_SMALLEST, _LARGEST = 1.0, float(LARGEST_COUNT)
+"""Parameters and tokens that a law can be asked for."""
 
 SAMPLED = ("ln A", "ln B", "ln E", "alpha", "beta")
 """What a covariance is of, in this order."""
 
 HALF_PRECISION_BITS = 16.0
+_LOSSES = (0.1, 20.0)
+"""From below a text's own entropy to above that of guessing among all tokens, nats a token."""
+_MOST_TOLD = 20
 _FAR = 100.0
 """Compute beyond a law's range by more than this factor is called an extrapolation far outside."""
 
@@ -45,17 +54,17 @@ _FAR = 100.0
 class Range(BaseModel):
     """Where the law was measured: lowest and highest. Absent where the source does not say."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    parameters: tuple[float, float] | None = None
-    tokens: tuple[float, float] | None = None
-    flops: tuple[float, float] | None = None
+    parameters: tuple[PositiveFloat, PositiveFloat] | None = None
+    tokens: tuple[PositiveFloat, PositiveFloat] | None = None
+    flops: tuple[PositiveFloat, PositiveFloat] | None = None
 
 
 class Covariance(BaseModel):
     """How far, and how together, the parameters may be off: of ln A, ln B, ln E, α, β in this order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     matrix: tuple[tuple[float, ...], ...]
     source: str
@@ -121,7 +130,45 @@ class Law(BaseModel):
         missing = _NEEDED[self.form] - set(self.parameters)
         if missing:
             raise ValueError(f"a law of form {self.form!r} needs the parameters {', '.join(sorted(missing))}")
+        wrong = [told for name in sorted(self.parameters) if (told := self._out_of_bounds(name))]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        if not self._is_finite():
+            raise ValueError(
+                f"its parameters give no finite number for 1 to {_LARGEST:.0e} parameters and tokens; check their units"
+            )
         return self
+
+    def _out_of_bounds(self, name: str) -> str:
+        """What is wrong with a parameter, empty where nothing is."""
+        value = self.parameters[name]
+        exponents = _EXPONENTS | ({"a"} if self.form in ("kaplan", "allocation") else set())
+        if name in exponents and not _LOWEST_EXPONENT <= value <= _HIGHEST_EXPONENT:
+            return f"parameters.{name} = {value:g}: an exponent from {_LOWEST_EXPONENT:g} to {_HIGHEST_EXPONENT:g}"
+        may_be_below = self.form == "step" or name not in _NEEDED[self.form]
+        if not may_be_below and (value < 0 or (value == 0 and name != "E")):
+            return f"parameters.{name} = {value:g}: must be above zero"
+        return ""
+
+    def _is_finite(self) -> bool:
+        """Whether it answers at both ends of what it can be asked."""
+        sizes = (_SMALLEST, _LARGEST)
+        with np.errstate(all="ignore"):
+            try:
+                found = [self._answers(N, D) for N in sizes for D in sizes]
+            except ArithmeticError:  # Python's own numbers overflow with an error, NumPy's without
+                return False
+        return bool(np.isfinite(np.concatenate(found)).all())
+
+    def _answers(self, parameters: float, tokens: float) -> list[float]:
+        p, flops = self.parameters, losses.training_flops(parameters, tokens)
+        if self.form == "critical-batch":
+            return [float(losses.critical_batch_tokens(loss, p["B_star"], p["alpha_B"])) for loss in _LOSSES]
+        if self.form == "step":
+            powers = ((p["lr"], p["lr_N"], p["lr_D"]), (p["batch"], 0.0, p["batch_D"]))
+            return [float(losses.power_of_size_and_data(parameters, tokens, *power)) for power in powers]
+        found = [float(self.optimum(flops).parameters)]
+        return [*found, float(self.loss(parameters, tokens))] if self.gives_loss else found
 
     @property
     def words(self) -> list[str]:
@@ -309,5 +356,8 @@ def validated(data: dict[str, Any], where: str) -> Law:
     try:
         return Law.model_validate(data)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc'])) or 'law'}: {item['msg']}" for item in error.errors()]
+        lines = [
+            f"{'.'.join(map(str, item['loc'])) or 'law'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()[:_MOST_TOLD]
+        ]
         raise InputError("\n".join(f"{where}: {line}" for line in lines)) from None

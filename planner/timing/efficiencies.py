@@ -113,6 +113,12 @@ def _fit_class(chosen: list[Row], rows: list[Row]) -> KernelClass:
         work.append(amount - (core.flops if core else 0.0))
         times.append(max(row.median_s - core.median_s, 0.1 * row.median_s) if core else row.median_s)
     sizes = [float(row.sequence if row.operation == "attention_core" else row.tokens) for row in chosen]
+    if not (min(work) > 0 and min(sizes) > 0):
+        counted = "bytes" if first.operation == "embedding" else "flops"
+        raise InputError(
+            f"rows of {first.operation} {first.direction} in {first.dtype}: {counted}, batch and sequence must be "
+            "above zero, and the attention block's more than its core's; measure again"
+        )
     weights = [1.0 / max(row.spread, SMALLEST_SPREAD) / (3.0 if row.is_noisy else 1.0) for row in chosen]
     peaks = [row.flops_per_s for row in rows if row.operation == "matmul_peak"]
     fastest = PEAK_ALLOWANCE * max(peaks) if peaks and first.operation != "embedding" else math.inf

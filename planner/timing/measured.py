@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.errors import InputError
+from planner.errors import InputError, shorten
 from planner.formula import Number
 from planner.plan.cluster import Accelerator
 from planner.plan.workload import BYTES_OF_PRECISION, Workload
@@ -116,14 +116,24 @@ def in_place_of(base: Software, fit: Fit) -> Software:
 def fit(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
     """Fit the constants of `accelerator`, the device that was measured, in a precision (the rows' dtype).
 
-    Raises `InputError` where the profile has no layer in that precision.
+    Raises `InputError` where the profile has no layer in that precision, or rows that nothing can be told from.
     """
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is told below
+            return _fitted(profile, accelerator, precision)
+    except (InputError, ArithmeticError, np.linalg.LinAlgError) as error:
+        why = str(error) if isinstance(error, InputError) else "its rows contradict each other; measure again"
+        raise InputError(f"the profile {shorten(profile.name)!r} cannot be fitted: {why}") from None
+
+
+def _fitted(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
     known = efficiencies(profile, dtype=precision)
     start, constants = _start(known, accelerator, precision, keeps_memory=profile.software.keeps_memory)
     found_rows = targets(profile, precision)
     if not any(one.part[0] == "layer" for one in found_rows):
         raise InputError(f"the profile {profile.name!r} holds no layer in {precision}")
     shapes = Shapes.of(profile, found_rows, precision)
+    shapes.require_sizes()
     solved = _solve(constants, start, shapes)
     found, errors = solved.constants, _layer_errors(solved.posterior, shapes)
     made = replace(_with(start, found), remainder=solved.posterior.surface())

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +19,7 @@ from planner import library
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.plan.file import write_atomically
 from planner.plan.model import Model
+from planner.plan.section import LARGEST_COUNT
 from planner.timing.fabric import Collectives
 
 FORMAT = "trainplan-profile"
@@ -37,6 +38,12 @@ FEWEST_REFERENCES = 8
 """Rows with a reference product below which no drift is told from them."""
 
 
+_LONGEST_S, _SHORTEST_S = 1e7, 1e-12
+"""Bounds of a measured time: four months, and far less than any clock's tick. What says otherwise is no measurement."""
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+Seconds = Annotated[float, Field(ge=0, le=_LONGEST_S)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
@@ -46,7 +53,7 @@ class Device(_Part):
 
     kind: Literal["cpu", "cuda"]
     name: str
-    memory_bytes: float = Field(gt=0)
+    memory_bytes: float = Field(ge=1, le=1e16)
     capability: str = ""  # CUDA compute capability ("9.0"), or the CPU's vector units ("AVX2")
     multiprocessors: int | None = None  # streaming multiprocessors, or CPU cores
     threads: int | None = None  # threads torch used, on a CPU
@@ -73,13 +80,14 @@ class Software(_Part):
 class Condition(_Part):
     """The device's state while a row was measured, as far as it can be read."""
 
-    clock_hz: float | None = None
-    memory_clock_hz: float | None = None
-    power_w: float | None = None
+    clock_hz: float | None = Field(default=None, ge=0, le=1e15)
+    memory_clock_hz: float | None = Field(default=None, ge=0, le=1e15)
+    power_w: float | None = Field(default=None, ge=0, le=1e9)
     temperature_c: float | None = None
     throttle_reasons: tuple[str, ...] = ()
     other_load: float | None = None  # share of all CPU cores that other programs took meanwhile
-    reference_s: float | None = None  # median time of one same small product between the runs: how fast a CPU then was
+    reference_s: float | None = Field(default=None, ge=_SHORTEST_S, le=_LONGEST_S)
+    """Median time of one same small product between the runs: how fast a CPU then was."""
 
 
 class Row(_Part):
@@ -92,29 +100,30 @@ class Row(_Part):
     operation: Operation
     direction: Direction
     dtype: str  # of the matrix products: bf16, fp16, fp32, tf32, fp8
-    batch: int = 0  # sequences
-    sequence: int = 0  # tokens a sequence
-    hidden: int = 0
-    heads: int = 0
-    kv_heads: int = 0
-    head_dim: int = 0
-    ffn: int = 0
-    vocabulary: int = 0
-    shards: int = 1  # tensor-parallel width that the shape was cut by
+    batch: Count = 0  # sequences
+    sequence: Count = 0  # tokens a sequence
+    hidden: Count = 0
+    heads: Count = 0
+    kv_heads: Count = 0
+    head_dim: Count = 0
+    ffn: Count = 0
+    vocabulary: Count = 0
+    shards: int = Field(default=1, ge=1, le=LARGEST_COUNT)  # tensor-parallel width that the shape was cut by
     sdpa: str = ""  # attention kernel; empty: torch's own choice
     compiled: bool = False
     variant: str = ""  # what else differs from the model's own layer trained plainly: chunked, foreach, multi-head …
     recompute: bool = False  # activations are made again in the backward pass
     l2: Literal["", "warm", "flushed"] = ""  # last-level cache before a run: as the run before left it, or overwritten
-    flops: float = Field(default=0.0, ge=0)  # with full attention: 4·s·a·d a token forward
-    bytes: float = Field(default=0.0, ge=0)  # least memory traffic: weights, saved activations, inputs and outputs once
-    parameters: int = 0
-    median_s: float = Field(gt=0)
-    lower_quartile_s: float = Field(ge=0)
-    upper_quartile_s: float = Field(ge=0)
-    n: int = Field(ge=1)
-    visits: int = Field(default=1, ge=1)  # how often the shape was come back to, its runs pooled
-    samples_s: tuple[float, ...] = ()  # times of single runs, ascending, thinned: what quartiles are pooled from
+    flops: float = Field(default=0.0, ge=0, le=1e30)  # with full attention: 4·s·a·d a token forward
+    bytes: float = Field(default=0.0, ge=0, le=1e24)
+    """Least memory traffic: weights, saved activations, inputs and outputs once."""
+    parameters: Count = 0
+    median_s: float = Field(ge=_SHORTEST_S, le=_LONGEST_S)
+    lower_quartile_s: Seconds
+    upper_quartile_s: Seconds
+    n: int = Field(ge=1, le=LARGEST_COUNT)
+    visits: int = Field(default=1, ge=1, le=LARGEST_COUNT)  # how often the shape was come back to, its runs pooled
+    samples_s: tuple[Seconds, ...] = ()  # times of single runs, ascending, thinned: what quartiles are pooled from
     peak_memory_bytes: float | None = None
     peak_memory_from: Literal["allocator", "counted", ""] = ""  # the device's allocator, or weights + gradients + saved
     activation_bytes: float | None = None  # saved for the backward pass, by saved-tensor hooks, weights left out

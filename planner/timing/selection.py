@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from planner import library
 from planner.errors import InputError, shorten
+from planner.plan import shipped
 from planner.plan.check import Problem
 from planner.plan.cluster import Accelerator
 from planner.plan.file import PlanError
@@ -56,8 +57,13 @@ def known(plan: Plan) -> Known:
         if found:
             problems.append(_other_precision(found[0].content, precision))
         return Known(problems=tuple(problems))
-    best = max(usable, key=lambda one: (_is_of_this_layer(one.content, plan), one.content.created))
-    return Known(_labelled(best, plan), best.name, tuple(problems))
+    by_worth = sorted(usable, key=lambda one: (_is_of_this_layer(one.content, plan), one.content.created))
+    for one in reversed(by_worth):
+        try:
+            return Known(_labelled(one, plan), one.name, tuple(problems))
+        except InputError as error:
+            problems.append(_left_out(error, one.path))
+    return Known(problems=tuple(problems))
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,12 @@ def _named(stored: _Stored, plan: Plan) -> Known:
             f"{name!r} was measured on {content.device.name}; its efficiencies are carried over to {accelerator.name}"
         )
         problems.append(_warning(told, "profile that device, or leave the field blank"))
-    return Known(_labelled(stored, plan), name, tuple(problems))
+    try:
+        return Known(_labelled(stored, plan), name, tuple(problems))
+    except PlanError:
+        raise
+    except InputError as error:
+        _refuse(str(error))
 
 
 def _profiles_of(accelerator: Accelerator) -> tuple[list[_Stored], list[Problem]]:
@@ -221,9 +232,13 @@ def _profiles_of(accelerator: Accelerator) -> tuple[list[_Stored], list[Problem]
                 if content.complete:
                     found.append(_Stored(path, stamp, content))
         except InputError as error:
-            first = str(error).splitlines()[0]
-            problems.append(_warning(f"a measured profile is left out: {first}", f"measure again, or remove {path}"))
+            problems.append(_left_out(error, path))
     return found, problems
+
+
+def _left_out(error: InputError, path: Path) -> Problem:
+    first = shorten(str(error).splitlines()[0], 300)
+    return _warning(f"a measured profile is left out: {first}", f"measure again, or remove {path}")
 
 
 def _labelled(stored: _Stored, plan: Plan) -> Fit:
@@ -276,8 +291,14 @@ def _in_words(path: Path, stamp: tuple[int, int]) -> str:
 
 def data_sheet(measured_on: profile.Device) -> Accelerator | None:
     """The data sheet of a device that was measured, among those that are known; a processor's is the made-up `CPU`."""
-    every = (Accelerator.model_validate(library.read_json(path)) for path in library.paths("accelerators").values())
-    return next((one for one in every if is_same(measured_on, one)), None)
+    for name in library.paths("accelerators"):
+        try:
+            one = shipped.accelerator(name)
+        except InputError:  # told where it is chosen by its name
+            continue
+        if is_same(measured_on, one):
+            return one
+    return None
 
 
 def _is_of_this_layer(content: Profile, plan: Plan) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.errors import InputError
 from planner.formula import Number
 from planner.timing import surface
 from planner.timing.composition import Part, composed_s, workload_of
@@ -108,6 +109,16 @@ class Shapes:
             np.array([one.error for one in targets]), np.array([keys[one.row.shape[3:]] for one in targets]),
             np.array([one.row.spread for one in targets]), np.array([one.slowing for one in targets]), sizes,
         )  # fmt: skip
+
+    def require_sizes(self) -> None:
+        """Raise `InputError` that names the first row whose sizes nothing could have run at."""
+        for one, sizes in zip(self.targets, self.sizes, strict=True):
+            if not np.isfinite(sizes).all() or (one.part[0] == "optimizer" and not one.row.parameters):
+                needed = ["parameters"] if one.part[0] == "optimizer" else surface.SIZES[one.part[0]]
+                raise InputError(
+                    f"the row of {one.row.operation} {one.row.direction} with batch {one.row.batch:,} and sequence "
+                    f"{one.row.sequence:,}: {', '.join(needed)} must be above zero"
+                )
 
     def log_predicted(self, unit: Device, changes: Mapping[str, Number]) -> Vector:
         """Logarithms of the targets' times by the formulas; the leading axis is that of the device's constants."""

@@ -163,3 +163,29 @@ def test_a_loss_explains_itself():
     assert isinstance(value, Traced)
     assert value.node.children["loss"].expression.startswith("L = E + A/N")
     assert value.node.recombined() == pytest.approx(float(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("besiroglu-2024", {"alpha": 1e308}, r"parameters\.alpha = 1e\+308: an exponent from 0\.001 to 10"),
+        ("besiroglu-2024", {"beta": -0.3}, r"parameters\.beta = -0\.3: an exponent"),
+        ("besiroglu-2024", {"A": 0.0, "E": -1.0}, r"parameters\.A = 0: must be above zero; parameters\.E = -1"),
+        ("besiroglu-2024", {"A": 1e300, "alpha": 0.001, "beta": 0.001}, "no finite number"),
+        ("kaplan-2020", {"a": 73.0}, r"parameters\.a = 73"),
+        ("mccandlish-2018", {"alpha_B": 1e-300}, r"parameters\.alpha_B"),
+        ("step-law-2025", {"lr_N": 400.0}, "no finite number"),
+    ],
+)
+def test_a_law_that_no_measurement_gives_is_refused_by_its_parameter(name, changes, said):
+    data = law(name).model_dump()
+    with pytest.raises(InputError, match=said):
+        validated({**data, "parameters": data["parameters"] | changes}, "x.json")
+
+
+def test_a_range_from_nothing_and_a_covariance_without_end_are_refused():
+    data = law().model_dump()
+    with pytest.raises(InputError, match=r"valid\.tokens"):
+        validated({**data, "valid": {"tokens": (0.0, 1e12)}}, "x.json")
+    with pytest.raises(InputError, match=r"covariance\.matrix"):
+        validated({**data, "covariance": {"matrix": [[float("nan")] * 5] * 5, "source": "s"}}, "x.json")

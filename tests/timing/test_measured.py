@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,58 @@ def test_errors_at_shapes_left_out_are_told_by_class() -> None:
     errors = {(one.operation, one.direction): one for one in measured.fit(made(), H100_SHEET, "bf16").errors}
     assert set(errors) == set(PARTS)  # the optimizer has one row: nothing can be left out
     assert all(one.rows == len(SHAPES) and one.median < 0.05 for one in errors.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hidden": 0}, "layer forward .* hidden, attention, ffn must be above zero"),
+        ({"flops": 0.0}, "flops, batch and sequence must be above zero"),
+        ({"median_s": 1e7, "hidden": 10**18, "sequence": 1}, ""),
+    ],
+)
+def test_rows_that_nothing_can_be_told_from_are_refused_in_words(changes: dict[str, Any], said: str) -> None:
+    profile = made()
+    rows = tuple(row.model_copy(update=changes) if row.operation == "layer" else row for row in profile.rows)
+    hostile = profile.model_copy(update={"rows": rows})
+    if said:
+        with pytest.raises(InputError, match=f"'made' cannot be fitted: .*{said}"):
+            measured.fit(hostile, H100_SHEET, "bf16")
+    else:
+        assert np.isfinite(measured.fit(hostile, H100_SHEET, "bf16").band)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("median_s", 1e300), ("median_s", 5e-324), ("batch", 10**400), ("hidden", -1), ("flops", 1e308), ("shards", 0)],
+)
+def test_a_row_beyond_what_can_be_measured_is_named_by_its_field(field: str, value: float, tmp_path: Path) -> None:
+    data = json.loads(profiles.to_text(made()))
+    data["rows"][1][field] = value
+    with pytest.raises(InputError, match=rf"rows\.1\.{field}"):
+        profiles.from_data(data, "p.json")
+
+
+def test_a_spoilt_profile_among_good_ones_is_left_out_by_name(user_folder: Path) -> None:
+    folder = user_folder / "measured"
+    folder.mkdir()
+    good, newer = made(), made(name="spoilt", created="2026-06-01T00:00:00+00:00")
+    profiles.save(good, folder / "good.json")
+    rows = tuple(row.model_copy(update={"flops": 0.0}) for row in newer.rows)
+    profiles.save(newer.model_copy(update={"rows": rows}), folder / "spoilt.json")
+    (folder / "torn.json").write_text(profiles.to_text(newer)[:3000], "utf-8")
+    plan = file.load("llama-2-7b")
+    plan = plan.replace(**{"cluster.accelerator": H100_SHEET, "cluster.nodes": 1})
+    known = selection.known(plan)
+    assert known.profile == "made"
+    assert sorted("torn.json" in one.message for one in known.problems) == [False, True]
+    assert any("'spoilt' cannot be fitted" in one.message for one in known.problems)
+
+
+def test_a_spoilt_data_sheet_of_ones_own_does_not_hide_the_others(user_folder: Path) -> None:
+    (user_folder / "accelerators").mkdir()
+    (user_folder / "accelerators" / "aaa.json").write_text('{"name": "AAA"}', "utf-8")
+    found = selection.data_sheet(H100)
+    assert found and found.name == "H100-80GB-SXM"
+    with pytest.raises(PlanError, match="memory_bytes"):
+        shipped.accelerator("aaa")
