@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from planner import library, units
+from planner.costing import quote
 from planner.errors import TrainplanError
 from planner.plan.cluster import Accelerator
 from planner.plan.plan import Plan
@@ -12,15 +15,19 @@ Fact = tuple[str, str]
 
 def blanks(plan: Plan) -> dict[str, Fact]:
     """What a blank field stands for, by path: the value, and where it comes from."""
-    price = _price(plan)
-    grid = _grid(plan)
+    price, grid = quote.hourly(plan), _grid(plan)
+    known = not math.isnan(price.usd_per_gpu_hour)
     return {
         "layout.dp": (f"{plan.dp:,}", "the remaining GPUs"),
         "layout.zero_group": (f"{plan.dp * plan.layout.cp:,}", "all ranks"),
         "layout.recompute_layers": ("all", ""),
-        "prices.usd_per_gpu_hour": (f"{price['usd_per_gpu_hour']:g}", "USD/h, shipped price")
-        if price
+        "prices.usd_per_gpu_hour": (f"{price.usd_per_gpu_hour:.4g}", "USD/h, shipped price")
+        if known
         else ("unknown", "fill it in"),
+        "prices.reserved.discount": ("unknown", "or state the price"),
+        "prices.spot.discount": ("unknown", "or state the price"),
+        "prices.owned.purchase_usd": ("unknown", "fill it in"),
+        "prices.owned.provisioned_w": (f"{quote.provisioned_w(plan):g}", "W, the board's limit"),
         "prices.network_premium": (f"{plan.cluster.fabric.price_share:g}", "the fabric's"),
         "prices.power_share": ("automatic", "from utilization"),
         "prices.grid_kg_per_kwh": (f"{grid['kg_per_kwh']:g}", "kg/kWh, the region's")
@@ -77,23 +84,15 @@ def data_sheet(accelerator: Accelerator) -> list[Fact]:
 def cluster_facts(plan: Plan) -> list[Fact]:
     """The cluster in numbers, and where price and grid come from."""
     cluster, fabric = plan.cluster, plan.cluster.fabric
-    price, grid = _price(plan), _grid(plan)
+    price, grid = quote.quote(plan), _grid(plan)
     facts = [
         ("GPUs", f"{cluster.gpus:,}"),
         ("Network a GPU", f"{units.show(fabric.bits_per_s_per_gpu, 'bit/s')}, {units.show_duration(fabric.latency_s)}"),
     ]
-    if price and plan.prices.usd_per_gpu_hour is None:
-        facts.append(("Price", f"${price['usd_per_gpu_hour']:g}/h: {price['source']}, {price['as_of']}"))
+    facts.append(("Price", f"{units.show(price.usd_per_gpu_hour, 'USD/h')}: {price.told()}"))
     if grid and plan.prices.grid_kg_per_kwh is None:
         facts.append(("Grid", f"{grid['kg_per_kwh']:g} kg/kWh: {grid['source']}"))
     return facts
-
-
-def _price(plan: Plan) -> dict[str, object] | None:
-    try:
-        return library.price(plan.cluster.accelerator.name)
-    except (TrainplanError, KeyError):
-        return None
 
 
 def _grid(plan: Plan) -> dict[str, object] | None:

@@ -165,6 +165,8 @@ class CopyTable(QTableWidget):
 def short_band(text: str) -> str:
     """`7.48 GiB – 8.60 GiB` → `7.48 – 8.60 GiB`: the unit once where both ends have the same."""
     low, dash, high = text.partition(" – ")
+    if dash and low[:1] == high[:1] == "$" and low[-1] == high[-1] and low[-1].isalpha():
+        return f"{low[:-1]} – {high[1:]}"
     number, blank, unit = low.partition("\N{NO-BREAK SPACE}")
     return f"{number} – {high}" if dash and blank and high.endswith(f"{blank}{unit}") else text
 

@@ -341,7 +341,8 @@ def print_estimate(result: Estimate) -> None:
     shown = [figure for figure in result.figures.values() if figure.value or "part" not in figure.key]
     rows = [(figure.section, figure.label, figure.text, figure.band_text, figure.kind) for figure in shown]
     print_table(("section", "figure", "value", "80 % band", "kind"), rows)
-    print(f"\nkernel times: {result.kernel_source} ({result.machine.device.basis})")
+    print(f"\nprice: {result.price.told()}")
+    print(f"kernel times: {result.kernel_source} ({result.machine.device.basis})")
     print(f"collective times: {result.collective_source} ({result.collective_basis})")
     print(f"device: {result.provenance}")
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from planner import library, units
 from planner.callable_module import make_callable
-from planner.costing import energy, goodput, money
-from planner.costing.rates import Rates, price_of, rates
+from planner.costing import energy, goodput, money, purchase
+from planner.costing.quote import Quote, quote
+from planner.costing.rates import Rates, rates
 from planner.counting import flops, memory, parameters
 from planner.counting.allocation import Allocation, allocation, on_processor
 from planner.counting.flops import Flops
@@ -86,6 +87,8 @@ class Outcome:
     energy_kwh: Number
     co2e_kg: Number
     accelerators_usd: Number
+    idle_usd: Number
+    electricity_usd: Number
     network_usd: Number
     exploration_usd: Number
     storage_usd: Number
@@ -164,7 +167,10 @@ def compute(w: Workload, machine: Machine, terms: Rates) -> Outcome:
     kwh = energy.energy_kwh(hours, power, terms.server_overhead, terms.pue)
     rent = money.accelerators_usd(hours, terms.usd_per_gpu_hour)
     links = money.network_usd(rent, terms.network_premium)
-    trials = money.exploration_usd(rent, links, terms.exploration)
+    current = purchase.electricity_usd(kwh, terms.usd_per_kwh)
+    idle_hours = purchase.idle_gpu_hours(hours, w.gpus, terms.term_days, terms.other_use)
+    idle = purchase.idle_usd(idle_hours, terms.usd_per_gpu_hour)
+    trials = money.exploration_usd(rent, links, current, terms.exploration)
     checkpoint_bytes = counted.total * (w.weight_bytes + w.optimizer_bytes)
     storage = money.storage_usd(
         checkpoint_bytes, terms.checkpoints_kept, w.tokens * terms.data_bytes_per_token,
@@ -177,9 +183,10 @@ def compute(w: Workload, machine: Machine, terms: Rates) -> Outcome:
         mfu_causal=utilization(flops_per_gpu(work.step_causal, step.total, w.gpus), terms.peak_flops), hfu=hardware,
         model_flops=whole_training(work.step_full, steps), hardware_flops=whole_training(work.step_hardware, steps),
         productive_s=productive, goodput=useful, train_time_s=wall, gpu_hours=hours, energy_kwh=kwh,
-        co2e_kg=energy.co2e_kg(kwh, terms.kg_per_kwh), accelerators_usd=rent, network_usd=links,
-        exploration_usd=trials, storage_usd=storage, staff_usd=terms.staff_usd,
-        total_usd=money.total_usd(rent, links, trials, storage, terms.staff_usd), power_w=power,
+        co2e_kg=energy.co2e_kg(kwh, terms.kg_per_kwh), accelerators_usd=rent, idle_usd=idle,
+        electricity_usd=current, network_usd=links, exploration_usd=trials, storage_usd=storage,
+        staff_usd=terms.staff_usd,
+        total_usd=money.total_usd(rent, idle, current, links, trials, storage, terms.staff_usd), power_w=power,
     )  # fmt: skip
 
 
@@ -225,6 +232,7 @@ class Estimate:
     machine: Machine
     figures: dict[str, Figure]
     problems: list[Problem]
+    price: Quote
 
     @property
     def fits(self) -> bool:
@@ -233,7 +241,7 @@ class Estimate:
 
     def parts(self, section: str) -> list[Figure]:
         """The parts that add up to a section's total: of memory, of a step's time, of the money."""
-        return [self.figures[key] for key in _PARTS[section]]
+        return [self.figures[key] for key in _PARTS[section] if key in self.figures]
 
     @property
     def memory_parts(self) -> list[Figure]:
@@ -277,7 +285,8 @@ class Estimate:
         too_large = f"Does not fit on {where}: needs {memory_figure.text} of {there} a GPU"
         fits = f"Fits on {where}" if self.fits else too_large
         time_figure, cost = self.figures["time.training"], self.figures["money.total"]
-        dollars = "price unknown" if math.isnan(cost.value) else f"{cost.text} ({cost.band_text})"
+        stale = f"; price {self.price.age_text()} old" if self.price.is_stale() else ""
+        dollars = "price unknown" if math.isnan(cost.value) else f"{cost.text} ({cost.band_text}{stale})"
         made = self.machine.calibration
         calibrated = f"; compute calibrated × {made.ratio:.3g} by {made.name}" if made else ""
         return f"{fits}; {time_figure.text}, {dollars}, limited by {self.limiter}{calibrated}"
@@ -335,8 +344,14 @@ class Estimate:
             "goodput": float(o.goodput), "train_time_s": float(o.train_time_s), "gpu_hours": float(o.gpu_hours),
             "gpus": self.plan.cluster.gpus, "energy_kwh": float(o.energy_kwh), "co2e_kg": float(o.co2e_kg),
             "cost_usd": {
-                "total": float(o.total_usd), "accelerators": float(o.accelerators_usd), "network": float(o.network_usd),
+                "total": float(o.total_usd), "accelerators": float(o.accelerators_usd), "idle": float(o.idle_usd),
+                "electricity": float(o.electricity_usd), "network": float(o.network_usd),
                 "exploration": float(o.exploration_usd), "storage": float(o.storage_usd), "staff": float(o.staff_usd),
+            },
+            "price": {
+                "usd_per_gpu_hour": self.price.usd_per_gpu_hour, "purchase": self.plan.prices.purchase,
+                "source": self.price.source, "as_of": self.price.as_of, "kind": self.price.kind,
+                "age_days": self.price.age_days(), "is_stale": self.price.is_stale(),
             },
             "kernel_source": self.kernel_source, "kernel_basis": self.machine.device.basis,
             "collective_source": self.collective_source, "collective_basis": self.collective_basis,
@@ -360,11 +375,13 @@ def estimate(plan: Plan, *, is_own_fabric: bool = True) -> Estimate:
     parts = machine(plan, is_own_fabric=is_own_fabric)
     edges = _edges(plan, parts)
     with recording():
-        numbers = workload(plan)
-        outcome = compute(numbers, _with_traced_calibration(parts), rates(plan))
+        numbers, terms, price = workload(plan), rates(plan), quote(plan)
+        outcome = compute(numbers, _with_traced_calibration(parts), terms)
         busy = _busy(float(outcome.mfu), parts)
         bands = _bands(numbers, outcome, parts, busy, edges)
+        bands |= _money_bands(numbers, outcome, terms, *bands["time"])
         figures = _figures(plan, numbers, outcome, bands, parts.calibration)
+        figures["money.usd_per_gpu_hour"] = _price_figure(terms.usd_per_gpu_hour, price)
         if edges:
             _tell_measured(figures, edges)
     problems.extend(parts.problems)
@@ -373,8 +390,8 @@ def estimate(plan: Plan, *, is_own_fabric: bool = True) -> Estimate:
     if not outcome.fits:
         problems.append(_too_large(plan, outcome))
     if math.isnan(outcome.total_usd):
-        problems.append(Problem("prices.usd_per_gpu_hour", "warning", price_of(plan)[1], "fill it in"))
-    return Estimate(plan, outcome, parts, figures, problems)
+        problems.append(Problem(price.path, "warning", price.source))
+    return Estimate(plan, outcome, parts, figures, problems, price)
 
 
 def _edges(plan: Plan, parts: Machine) -> tuple[Step, Step] | None:
@@ -412,6 +429,22 @@ def _bands(
     width = sum(widths[name] * time_s for name, time_s in times.items()) / sum(times.values())
     own = {name: (math.exp(-one), math.exp(one)) for name, one in widths.items()}
     return {"time": (min(low, math.exp(-width)), max(high, math.exp(width))), **own}
+
+
+def _money_bands(w: Workload, o: Outcome, terms: Rates, low: float, high: float) -> dict[str, tuple[float, float]]:
+    """(low, high) factors of the idle reserved hours, which shrink as the training grows, and of the whole cost, in
+    which people do not grow with it."""
+    idle, total, staff, hours = (float(one) for one in (o.idle_usd, o.total_usd, o.staff_usd, o.gpu_hours))
+    if not total > 0 or math.isinf(total):
+        return {"cost": (low, high)}
+    edges = []
+    for factor in (low, high):
+        left = purchase.idle_gpu_hours(hours * factor, float(w.gpus), float(terms.term_days), float(terms.other_use))
+        edges.append(float(left) * float(terms.usd_per_gpu_hour))
+    rest = total - idle - staff
+    cost = tuple((rest * factor + staff + left) / total for factor, left in zip((low, high), edges, strict=True))
+    spread = {"cost": (min(cost), max(cost))}
+    return spread | ({"idle": (edges[1] / idle, edges[0] / idle)} if idle else {})
 
 
 def machine(plan: Plan, *, is_own_fabric: bool = True) -> Machine:
@@ -507,9 +540,12 @@ _TIME = {
     "offload": "Offload",
 }  # fmt: skip
 _MONEY = {
-    "accelerators_usd": "Accelerators", "network_usd": "Network premium", "exploration_usd": "Exploration",
+    "accelerators_usd": "Accelerators", "idle_usd": "Idle reserved hours", "electricity_usd": "Electricity",
+    "network_usd": "Network premium", "exploration_usd": "Exploration",
     "storage_usd": "Storage", "staff_usd": "Staff",
 }  # fmt: skip
+_MONEY_OF = {"reserved": {"idle_usd"}, "owned": {"electricity_usd"}}
+"""Parts that only one way to pay for the accelerators has."""
 _PARTS = {
     "memory": [f"memory.{name}" for name in _MEMORY], "time": [f"time.part.{name}" for name in _TIME],
     "money": [f"money.{name.removesuffix('_usd')}" for name in _MONEY],
@@ -548,7 +584,7 @@ def _figures(
     _add_work(figures, plan, w, o)
     _add_memory(figures, o)
     _add_time(figures, w, o)
-    _add_money_and_energy(figures, o)
+    _add_money_and_energy(figures, plan, o)
     return figures.by_key
 
 
@@ -605,15 +641,25 @@ def _tell_measured(figures: dict[str, Figure], edges: tuple[Step, Step]) -> None
         figures[key] = replace(figure, low=low, high=high, kind=kind, source=f"{figure.source}; {told}")
 
 
-def _add_money_and_energy(figures: _Figures, o: Outcome) -> None:
-    figures.add("money.total", "Cost", o.total_usd, "USD", "time")
+def _add_money_and_energy(figures: _Figures, plan: Plan, o: Outcome) -> None:
+    figures.add("money.total", "Cost", o.total_usd, "USD", "cost")
+    spreads = {"staff_usd": "", "idle_usd": "idle"}
+    absent = {"idle_usd", "electricity_usd"} - _MONEY_OF.get(plan.prices.purchase, set())
     for name, label in _MONEY.items():
-        stated = name == "staff_usd"
+        if name in absent:
+            continue
         key, value = f"money.{name.removesuffix('_usd')}", getattr(o, name)
-        figures.add(key, label, value, "USD", "" if stated else "time", "assumed" if stated else "estimated")
+        kind: Kind = "assumed" if name == "staff_usd" else "estimated"
+        figures.add(key, label, value, "USD", spreads.get(name, "time"), kind)
     figures.add("energy.power", "Mean board power", o.power_w, "W", kind="assumed")
     figures.add("energy.energy", "Energy", o.energy_kwh, "kWh", "time")
     figures.add("energy.co2e", "CO2e", o.co2e_kg, "kg", "time")
+
+
+def _price_figure(value: Number, price: Quote) -> Figure:
+    """The price of a GPU-hour with its source, its date and, where it is stale, its age."""
+    figure = _figure("money.usd_per_gpu_hour", "Price a GPU-hour", value, "USD/h", (None, None), price.kind)
+    return replace(figure, source=price.told())
 
 
 def _interval(value: float, spread: str, bands: Mapping[str, tuple[float, float]]) -> tuple[float | None, float | None]:

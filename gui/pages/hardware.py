@@ -11,6 +11,7 @@ from gui.widgets import Card
 from planner import library
 from planner.plan.cluster import Cluster
 from planner.plan.prices import Prices
+from planner.plan.purchase import Owned, Reserved, Spot
 
 
 class HardwarePage(DescribePage):
@@ -24,16 +25,23 @@ class HardwarePage(DescribePage):
         cluster = Form("Cluster", specs(Cluster, "cluster", names), document)
         grids = {"grid_region": lambda: [row["region"] for row in library.table("grids")]}
         prices = Form("Prices and electricity", specs(Prices, "prices", grids), document)
+        self._terms = {
+            "reserved": Form("Reservation", specs(Reserved, "prices.reserved"), document),
+            "spot": Form("Spot capacity", specs(Spot, "prices.spot"), document),
+            "owned": Form("Owned hardware", specs(Owned, "prices.owned"), document),
+        }
         self._sheet, self._facts = Facts(), Facts()
         self._sheet_card = Card("Data sheet")
         self._sheet_card.add(self._sheet)
         facts = Card("Cluster")
         facts.add(self._facts)
-        self._build([cluster, prices], [self._sheet_card, facts])
+        self._build([cluster, prices, *self._terms.values()], [self._sheet_card, facts])
 
     def show_state(self, state: State) -> None:
-        """Show the forms, the data sheet, and where price and grid come from."""
+        """Show the forms, of the ways to pay the chosen one's, the data sheet, and where price and grid come from."""
         super().show_state(state)
+        for purchase, form in self._terms.items():
+            form.setVisible(purchase == state.plan.prices.purchase)
         self._sheet.show_facts(
             [("Device", state.plan.cluster.accelerator.name), *derived.data_sheet(state.plan.cluster.accelerator)]
         )

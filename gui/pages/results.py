@@ -13,7 +13,7 @@ from gui.document import Document
 from gui.pages.page import Page
 from gui.sidebar import Sign
 from gui.state import State
-from gui.tables import FigureTree
+from gui.tables import FigureTree, short_band
 from gui.widgets import Card, button, column, label, row, scrolling
 from planner import units
 
@@ -115,7 +115,10 @@ class ResultsPage(Page):
 
 
 def _special(key: str, state: State) -> dict[str, str]:
-    """The memory card says whether it fits, and into what."""
+    """The memory card says whether it fits, and into what; the cost's how old a stale price is."""
+    if key == "money.total" and state.estimate is not None and state.estimate.price.is_stale():
+        band = short_band(state.estimate.figures[key].band_text)
+        return {"note": f"{band}, {state.estimate.price.age_text().replace('months', 'mo.')} old"}
     if key != "memory.total" or state.estimate is None:
         return {}
     capacity = units.show(state.plan.cluster.accelerator.memory_bytes, "B")

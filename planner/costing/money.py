@@ -25,10 +25,12 @@ def network_usd(accelerators: Number, premium: Number) -> Number:
     return accelerators * premium
 
 
-@formula("(accelerators + network)·share", unit="USD", source="stated multiplier for trials and failed runs")
-def exploration_usd(accelerators: Number, network: Number, share: Number) -> Number:
+@formula(
+    "(accelerators + network + electricity)·share", unit="USD", source="stated multiplier for trials and failed runs"
+)
+def exploration_usd(accelerators: Number, network: Number, electricity: Number, share: Number) -> Number:
     """Compute spent on the way to the final run."""
-    return (accelerators + network) * share
+    return (accelerators + network + electricity) * share
 
 
 @formula(
@@ -43,7 +45,12 @@ def storage_usd(
     return (checkpoints * checkpoint_bytes + data_bytes) / 1e12 * usd_per_tb_month * wall_s / (30.4375 * 86400)
 
 
-@formula("accelerators + network + exploration + storage + staff", unit="USD", source="sum of the parts")
-def total_usd(accelerators: Number, network: Number, exploration: Number, storage: Number, staff: Number) -> Number:
+@formula(
+    "accelerators + idle + electricity + network + exploration + storage + staff", unit="USD", source="sum of the parts"
+)
+def total_usd(
+    accelerators: Number, idle: Number, electricity: Number, network: Number, exploration: Number, storage: Number,
+    staff: Number,
+) -> Number:  # fmt: skip
     """Everything that is priced."""
-    return accelerators + network + exploration + storage + staff
+    return accelerators + idle + electricity + network + exploration + storage + staff

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from planner import library
-from planner.formula import Number, given
+from planner.costing import purchase
+from planner.costing.quote import quote
+from planner.formula import Number, Traced, given
 from planner.plan.plan import Plan
+from planner.plan.prices import Prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +38,18 @@ class Rates:
     server_overhead: Number
     pue: Number
     kg_per_kwh: Number
+    term_days: Number = 0.0
+    """For so many days the GPUs are paid for, used or not."""
+    other_use: Number = 0.0
+    usd_per_kwh: Number = 0.0
+    """0: the price of a GPU-hour includes it."""
 
 
 def rates(plan: Plan) -> Rates:
-    """The rates of one plan, each a sourced leaf of the derivations."""
+    """The rates of one plan, each a sourced leaf of the derivations, or derived from such leaves."""
     cluster, prices, accelerator = plan.cluster, plan.prices, plan.cluster.accelerator
     sheet = f"{accelerator.name}: {accelerator.source} ({accelerator.as_of})"
-    price, price_source = price_of(plan)
+    price = quote(plan)
     grid_value, grid_source = _grid(plan)
     premium = cluster.fabric.price_share if prices.network_premium is None else prices.network_premium
     leaves: list[tuple[str, float, str, str]] = [
@@ -52,7 +61,7 @@ def rates(plan: Plan) -> Rates:
         ("restart_s", cluster.restart_s, "s", "plan"),
         ("checkpoint_s", cluster.checkpoint_s, "s", "plan"),
         ("other_losses", cluster.other_losses, "fraction", "plan"),
-        ("usd_per_gpu_hour", price, "USD/h", price_source),
+        ("usd_per_gpu_hour", price.usd_per_gpu_hour, "USD/h", price.told()),
         ("network_premium", premium, "fraction", "plan"),
         ("exploration", prices.exploration, "fraction", "plan"),
         ("storage_usd_per_tb_month", prices.storage_usd_per_tb_month, "USD", "plan"),
@@ -64,17 +73,37 @@ def rates(plan: Plan) -> Rates:
         ("pue", prices.pue, "", "plan"),
         ("kg_per_kwh", grid_value, "kg/kWh", grid_source),
     ]
-    return Rates(**{name: given(name, float(value), unit=unit, source=source) for name, value, unit, source in leaves})
+    made = Rates(**{name: _leaf(name, value, unit, source) for name, value, unit, source in leaves})
+    return {"reserved": _reserved, "spot": _spot, "owned": _owned}.get(prices.purchase, _on_demand)(made, prices)
 
 
-def price_of(plan: Plan) -> tuple[float, str]:
-    """(price of a GPU-hour, where it is from); NaN where neither the plan nor the shipped table knows one."""
-    if plan.prices.usd_per_gpu_hour is not None:
-        return plan.prices.usd_per_gpu_hour, plan.prices.price_source or "plan"
-    row = library.price(plan.cluster.accelerator.name)
-    if row is None:
-        return math.nan, f"no price is known for {plan.cluster.accelerator.name}; fill in prices.usd_per_gpu_hour"
-    return float(row["usd_per_gpu_hour"]), f"{row['source']} ({row['as_of']})"
+def _leaf(name: str, value: float, unit: str, source: str = "plan") -> Any:
+    return given(name, value if isinstance(value, Traced) else float(value), unit=unit, source=source)
+
+
+def _on_demand(made: Rates, prices: Prices) -> Rates:
+    return made
+
+
+def _reserved(made: Rates, prices: Prices) -> Rates:
+    terms = prices.reserved
+    days, other = _leaf("term_days", terms.term_days, "days"), _leaf("other_use", terms.other_use, "fraction")
+    return replace(made, term_days=days, other_use=other)
+
+
+def _spot(made: Rates, prices: Prices) -> Rates:
+    """What is taken back counts as a failure after which the job also waits for another node."""
+    failures = made.failures_per_node_day
+    interruptions = _leaf("interruptions_per_node_day", prices.spot.interruptions_per_node_day, "1/day")
+    wait = _leaf("replacement_s", prices.spot.replacement_s, "s")
+    return replace(
+        made, failures_per_node_day=purchase.stops_per_node_day(failures, interruptions),
+        restart_s=purchase.mean_restart_s(made.restart_s, wait, failures, interruptions),
+    )  # fmt: skip
+
+
+def _owned(made: Rates, prices: Prices) -> Rates:
+    return replace(made, usd_per_kwh=_leaf("usd_per_kwh", prices.owned.usd_per_kwh, "USD"))
 
 
 def _grid(plan: Plan) -> tuple[float, str]:

@@ -72,6 +72,12 @@ def leaves(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", inner
 
 
+def said(plan: Plan) -> Iterator[tuple[str, Any]]:
+    """(path, value) of what a plan says: its fields without the terms of ways to pay that it does not take."""
+    unused = tuple(f"prices.{way}." for way in ("reserved", "spot", "owned") if way != plan.prices.purchase)
+    return ((path, value) for path, value in leaves(plan.model_dump(mode="json")) if not path.startswith(unused))
+
+
 def _home(path: str) -> tuple[type[BaseModel], str]:
     """The section that a field is in, and its name there."""
     *parents, last = path.split(".")

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from planner.plan.section import Section, quantity, words
+from typing import Literal
+
+from pydantic import field_validator
+
+from planner.plan.dates import last_day
+from planner.plan.purchase import Owned, Reserved, Spot
+from planner.plan.section import Section, choice, quantity, words
+
+Purchase = Literal["on-demand", "reserved", "spot", "owned"]
 
 
 class Prices(Section):
     """Prices and energy. Blank prices follow the shipped table for the accelerator of the plan."""
 
+    purchase: Purchase = choice(
+        "Paid as", "Rented by the hour, reserved for a term, spot capacity that is taken back, or owned hardware",
+        default="on-demand",
+    )  # fmt: skip
     usd_per_gpu_hour: float | None = quantity(
         "Price a GPU-hour",
-        "All-in rental price of one accelerator; blank: the shipped table's",
+        "All-in rental price of one accelerator; blank: the offer's, else the shipped table's",
         "USD/h",
         default=None,
         ge=0,
         le=1e6,
     )
-    price_source: str = words("Price source", "Provider, region, date", max_length=300, advanced=True)
+    price_source: str = words("Price source", "Provider and region", max_length=300, advanced=True)
+    price_as_of: str = words(
+        "Date of the price",
+        "Of the price above, as 2026-11 or 2026-11-23; blank: undated",
+        max_length=10,
+        advanced=True,
+    )
+    reserved: Reserved = choice("Reservation", "Where it is reserved", default=Reserved.model_construct())
+    spot: Spot = choice("Spot", "Where it is spot", default=Spot.model_construct())
+    owned: Owned = choice("Owned", "Where it is owned", default=Owned.model_construct())
     network_premium: float | None = quantity(
         "Network premium",
         "Share added for the fabric; blank: the fabric's own; 0 when the price already includes it",
@@ -71,3 +92,16 @@ class Prices(Section):
     grid_kg_per_kwh: float | None = quantity(
         "Grid intensity", "CO2e of a kWh; blank: the region's", "kg/kWh", default=None, ge=0, le=10
     )
+
+    @field_validator("price_as_of")
+    @classmethod
+    def _date(cls, value: str) -> str:
+        if value and last_day(value) is None:
+            raise ValueError("write the date as 2026, 2026-11 or 2026-11-23")
+        return value
+
+    def of_another_accelerator(self) -> Prices:
+        """The same terms without the prices of the accelerator that they were stated for."""
+        owned = self.owned.model_copy(update={"purchase_usd": None})
+        stated = {"usd_per_gpu_hour": None, "price_source": "", "price_as_of": ""}
+        return self.model_copy(update={**stated, "owned": owned})

@@ -59,12 +59,13 @@ def quantity(
     default: Any = ...,
     ge: float | None = None,
     gt: float | None = None,
+    lt: float | None = None,
     le: float | None = LARGEST_COUNT,
     advanced: bool = False,
 ) -> Any:
     """A numeric field; `advanced` fields are folded away in the forms."""
     return Field(
-        default, title=title, description=description, ge=ge, gt=gt, le=le,
+        default, title=title, description=description, ge=ge, gt=gt, lt=lt, le=None if lt is not None else le,
         json_schema_extra={"unit": unit, "advanced": advanced},
     )  # fmt: skip
 

@@ -111,13 +111,13 @@ class Training:
 
         Sums that do not grow with the training (people) are left out of the dollars a FLOP.
         """
-        from planner.costing.rates import price_of
+        from planner.costing.quote import quote
 
         plan, told = estimate.plan, estimate.json
         parameters = float(told.get("active_parameters") or told["parameters"])
         flops = float(losses.training_flops(parameters, plan.recipe.tokens))
         prices = {unit: _amount(told, key) / flops for unit, key in UNITS.items() if key}
-        return cls(plan.name, parameters, float(plan.recipe.tokens), prices, price_of(plan)[1])
+        return cls(plan.name, parameters, float(plan.recipe.tokens), prices, quote(plan).told())
 
     def amounts(self, flops: float) -> dict[str, float]:
         """What so many FLOPs are in each unit that is known, FLOPs first."""

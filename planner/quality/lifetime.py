@@ -12,11 +12,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from planner import library
 from planner.costing import lifetime as life_costs
 from planner.costing import post_training, serving
 from planner.costing.post_training import Account, interval
-from planner.costing.rates import price_of
+from planner.costing.quote import listed, quote
 from planner.costing.serving import Served, Server, Serving
 from planner.errors import InputError
 from planner.estimate import Estimate, Figure, Kind, estimate
@@ -127,7 +126,7 @@ class Life:
     @property
     def sources(self) -> str:
         """Where the law and the two prices are from."""
-        trained = price_of(self.estimate.plan)[1]
+        trained = quote(self.estimate.plan).told()
         prices = f"Training: {trained}. Serving: {self.hosted.price_source}"
         return f"Law: {self.law.title}, {self.law.source}. {prices}. Both costs grow with the size (Sardana 2023)."
 
@@ -227,10 +226,8 @@ def serving_price(accelerator: Accelerator, life: Lifetime) -> tuple[float, str]
     """Price of a serving GPU-hour and where it is from; NaN where none is known."""
     if life.usd_per_gpu_hour is not None:
         return life.usd_per_gpu_hour, "plan"
-    row = library.price(accelerator.name)
-    if row is None:
-        return math.nan, f"no price is known for {accelerator.name}; fill in lifetime.usd_per_gpu_hour"
-    return float(row["usd_per_gpu_hour"]), f"{row['source']} ({row['as_of']})"
+    found = listed(accelerator.name, "lifetime.usd_per_gpu_hour")
+    return float(found.usd_per_gpu_hour), found.told()
 
 
 def account_json(account: Account, drawn: Account) -> dict[str, Any]:

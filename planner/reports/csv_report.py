@@ -72,8 +72,7 @@ def rows_of(estimate: Estimate) -> list[dict[str, Any]]:
 
 def assumptions(plan: Plan) -> list[tuple[str, Any, str]]:
     """Every field that the plan fills in: its path, the value in SI, the unit."""
-    filled = ((path, value) for path, value in fields.leaves(plan.model_dump(mode="json")) if value not in (None, ""))
-    return [(path, value, fields.unit(path)) for path, value in filled]
+    return [(path, value, fields.unit(path)) for path, value in fields.said(plan) if value not in (None, "")]
 
 
 def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -98,8 +98,8 @@ def versions() -> str:
 
 
 def _sections(estimate: Estimate) -> Iterator[Section]:
-    if estimate.problems:
-        yield Section("What to know before relying on this", tuple(str(problem) for problem in estimate.problems))
+    if known := tuple(_cautions(estimate)):
+        yield Section("What to know before relying on this", known)
     yield Section("Charts", charts=tuple(charts_of(estimate)))
     for key, title in SECTIONS.items():
         yield Section(title, table=_figures(estimate, key))
@@ -114,6 +114,12 @@ def _sections(estimate: Estimate) -> Iterator[Section]:
     )
     rows = [(item, derivation.plain(value), unit) for item, value, unit in assumptions(estimate.plan)]
     yield Section("Assumptions: the plan", table=Table(("Field", "Value", "Unit"), rows))
+
+
+def _cautions(estimate: Estimate) -> Iterator[str]:
+    yield from map(str, estimate.problems)
+    if estimate.price.is_stale():
+        yield f"{estimate.price.path}: the price is {estimate.price.age_text()} old; state today's and its date"
 
 
 def _figures(estimate: Estimate, section: str) -> Table:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from planner import library, units
-from planner.costing.rates import price_of
+from planner.costing.quote import quote
 from planner.estimate import Estimate
 from planner.plan import fields, shipped
 from planner.plan.check import check
@@ -257,8 +257,8 @@ def _goodput(estimate: Estimate) -> Bottleneck:
 def _cheaper(estimate: Estimate) -> Iterator[Proposal]:
     """The lowest offer of the same year as the table's default price."""
     plan, name = estimate.plan, estimate.plan.cluster.accelerator.name
-    own, default = price_of(plan)[0], library.price(name)
-    if default is None or math.isnan(own):
+    own, default = float(quote(plan).usd_per_gpu_hour), library.price(name)
+    if default is None or math.isnan(own) or plan.prices.purchase != "on-demand":
         return
     offers = [
         row for row in library.table("prices")
@@ -270,7 +270,10 @@ def _cheaper(estimate: Estimate) -> Iterator[Proposal]:
     rent = float(estimate.outcome.accelerators_usd / estimate.outcome.total_usd)
     source = f"{row['source']} ({row['as_of']})"
     price = Bottleneck("price", "Price of a GPU-hour", 0.0, rent, f"{rent:.0%} of the cost is rent", "money.total")
-    changes = {"prices.usd_per_gpu_hour": float(row["usd_per_gpu_hour"]), "prices.price_source": source}
+    changes = {
+        "prices.usd_per_gpu_hour": float(row["usd_per_gpu_hour"]), "prices.price_source": row["source"],
+        "prices.price_as_of": row["as_of"],
+    }  # fmt: skip
     words = f"Price {units.show(own, 'USD/h')} → {units.show(row['usd_per_gpu_hour'], 'USD/h')}"
     caution = f"an offer of {row['as_of']}"
     if plan.cluster.nodes > 1:
@@ -282,14 +285,17 @@ def _networks(plan: Plan, bottleneck: Bottleneck) -> Iterator[Proposal]:
     """Faster shipped fabrics, with what they add to the price."""
     own = plan.cluster.fabric
     all_in = plan.prices.network_premium == 0
-    price = price_of(plan)[0]
+    price = float(quote(plan).usd_per_gpu_hour)
     bare = float(price_without_network(price, own.price_share)) if all_in else price
     for name in FABRICS:
         fabric = shipped.fabric(name)
         if fabric.bits_per_s_per_gpu <= own.bits_per_s_per_gpu:
             continue
         changes: dict[str, Any] = {"cluster.fabric": name}
-        if all_in and not math.isnan(bare):
+        if all_in and plan.prices.purchase != "on-demand":
+            more = (1 + fabric.price_share) / (1 + own.price_share) - 1
+            changes["prices.network_premium"] = max(0.0, round(more, 4))
+        elif all_in and not math.isnan(bare):
             changes["prices.usd_per_gpu_hour"] = round(bare * (1 + fabric.price_share), 4)
         words = f"Fabric {own.name} → {fabric.name}"
         caution = f"its share of the price is assumed: {fabric.price_share:.0%} instead of {own.price_share:.0%}"

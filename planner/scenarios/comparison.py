@@ -30,7 +30,7 @@ NAMED = {
 """Parts of a plan that go by the name of a shipped file, and its kind."""
 OPTIONAL = ("lifetime", "post_training")
 """Parts that a plan may lack."""
-DOCUMENTS = ("name", "notes", "source", "as_of", "confidence", "price_source", "vendor")
+DOCUMENTS = ("name", "notes", "source", "as_of", "confidence", "price_source", "price_as_of", "vendor")
 """Fields that say what something is and where it is from, and change no figure. The accelerator's name does: its
 measured kernels and its price go by it."""
 
@@ -178,7 +178,7 @@ def _fields(plan: Plan, lacking: tuple[str, ...], shipped: tuple[str, ...]) -> d
     """What a plan says, by path. A part that goes by its name is that name; one that some plan lacks, whether it is
     there."""
     found: dict[str, Any] = {}
-    for path, value in fields.leaves(plan.model_dump(mode="json")):
+    for path, value in fields.said(plan):
         section, last = path.partition(".")[0], path.rpartition(".")[2]
         part = next((one for one in shipped if path.startswith(f"{one}.")), "")
         if section in lacking:

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from planner import library, units
-from planner.costing.rates import price_of, rates
+from planner.costing.quote import hourly
+from planner.costing.rates import rates
 from planner.estimate import Machine
 from planner.plan import fields
 from planner.plan.plan import Plan
@@ -47,6 +48,8 @@ def ranges(plan: Plan, machine: Machine) -> list[Range]:
     """Every range that says something about this plan: of choices those that its accelerator can take."""
     found = []
     for row in _rows():
+        if plan.prices.purchase not in row.get("purchase", [plan.prices.purchase]):
+            continue
         made = _of_constant(row, machine) if "constant" in row else _of_field(row, plan)
         if any(value != made.now for value in made.values):
             found.append(made)
@@ -103,7 +106,8 @@ def _now(plan: Plan, path: str) -> Any:
     if value is not None:
         return value
     return {
-        "prices.usd_per_gpu_hour": lambda: price_of(plan)[0], "prices.grid_kg_per_kwh": lambda: rates(plan).kg_per_kwh,
+        "prices.usd_per_gpu_hour": lambda: hourly(plan).usd_per_gpu_hour,
+        "prices.grid_kg_per_kwh": lambda: rates(plan).kg_per_kwh,
     }.get(path, lambda: None)()  # fmt: skip
 
 

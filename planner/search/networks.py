@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from planner.costing.rates import price_of
+from planner.costing.quote import quote
 from planner.estimate import Estimate, estimate
 from planner.formula import Number, formula
 from planner.plan import shipped
@@ -62,7 +62,7 @@ class Row:
     def source(self) -> str:
         """Where the network's figures and the price of a GPU-hour are from."""
         fabric = self.estimate.plan.cluster.fabric
-        return f"{fabric.name}: {fabric.source} ({fabric.confidence}). Price: {price_of(self.estimate.plan)[1]}"
+        return f"{fabric.name}: {fabric.source} ({fabric.confidence}). Price: {quote(self.estimate.plan).told()}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain SI numbers."""
@@ -197,7 +197,7 @@ def _reason_against(plan: Plan) -> str:
 
 def _bare_price(plan: Plan) -> float:
     """A premium of 0 in the plan means that its price is all-in, its own fabric's premium included."""
-    price = price_of(plan)[0]
+    price = float(quote(plan).usd_per_gpu_hour)
     return (
         float(price_without_network(price, plan.cluster.fabric.price_share))
         if plan.prices.network_premium == 0
@@ -206,10 +206,15 @@ def _bare_price(plan: Plan) -> float:
 
 
 def _on(plan: Plan, bare: float, cluster: dict[str, Any]) -> Plan:
-    """The plan on another cluster, its price without and its premium with the fabric."""
-    prices = plan.prices.model_copy(
-        update={"usd_per_gpu_hour": None if math.isnan(bare) else bare, "network_premium": None}
-    )
+    """The plan on another cluster, its price without and its premium with the fabric. Where the price follows from a
+    reservation's, spot's or the owner's terms, the premium is told relative to the plan's own fabric instead."""
+    changed: dict[str, Any] = {"network_premium": None}
+    if plan.prices.purchase == "on-demand":
+        changed["usd_per_gpu_hour"] = None if math.isnan(bare) else bare
+    elif plan.prices.network_premium == 0:
+        share = cluster.get("fabric", plan.cluster.fabric).price_share
+        changed["network_premium"] = (1 + share) / (1 + plan.cluster.fabric.price_share) - 1
+    prices = plan.prices.model_copy(update=changed)
     return plan.model_copy(update={"cluster": plan.cluster.model_copy(update=cluster), "prices": prices})
 
 

@@ -312,7 +312,7 @@ def _on_cluster(plan: Plan, gpus: int, accelerator_name: str) -> Plan:
         kind = accelerator(accelerator_name)
         if kind.name != cluster.accelerator.name:
             cluster = cluster.model_copy(update={"accelerator": kind})
-            prices = prices.model_copy(update={"usd_per_gpu_hour": None, "price_source": ""})
+            prices = prices.of_another_accelerator()
             plan = plan.model_copy(update={"calibration": ""})  # made on the plan's own device
     return plan.model_copy(update={"cluster": cluster, "prices": prices})
 

@@ -1,0 +1,20 @@
+"""Dates as sources give them: a year, a month or a day."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from datetime import date
+
+
+def last_day(as_of: str) -> date | None:
+    """The last day of what a source calls 2026, 2026-05 or 2026-05-17; None where it is no such date. A price of May is
+    taken to be of its last day, so that no price is said to be older than it is."""
+    found = re.fullmatch(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?", as_of, re.ASCII)
+    if not found:
+        return None
+    year, month, day = int(found[1]), int(found[2] or 12), int(found[3] or 0)
+    try:
+        return date(year, month, day or calendar.monthrange(year, month)[1])
+    except ValueError:
+        return None
