@@ -16,7 +16,8 @@ from gui.widgets import KIND_SIGNS, chip, elided, label
 if TYPE_CHECKING:
     from planner.estimate import Figure
 
-NARROWEST = 178
+NARROWEST, SQUEEZED, LEAST_COLUMNS = 178, 150, 2
+"""Pixels of a card from which there may be more columns than the least, and of one where there is no room."""
 WIDE_ENOUGH_FOR_KIND = 212
 
 
@@ -102,7 +103,11 @@ class MetricCard(QFrame):
 
 
 class CardGrid(QWidget):
-    """Cards in as many columns as fit."""
+    """Cards in as many columns as fit.
+
+    What it shows follows from its width, so its least width may not follow from what it shows: a scroll area that is
+    narrower would make it wider and narrower again within one call, until the stack is full and the program dies.
+    """
 
     def __init__(self, cards: list[MetricCard]) -> None:
         super().__init__()
@@ -110,12 +115,13 @@ class CardGrid(QWidget):
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(12)
+        self.setMinimumWidth(LEAST_COLUMNS * SQUEEZED + self._grid.spacing())
         self._arrange(4)
 
     def resizeEvent(self, event: object) -> None:
         """Arrange anew when another number of columns fits."""
-        fitting = max(2, self.width() // NARROWEST)
-        self._arrange(8 if fitting >= 8 else 4 if fitting >= 4 else 2)
+        fitting = self.width() // NARROWEST
+        self._arrange(8 if fitting >= 8 else 4 if fitting >= 4 else LEAST_COLUMNS)
         for card in self._cards:
             card.show_width(self.width() / self._columns >= WIDE_ENOUGH_FOR_KIND)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableWidget, QTreeWidget, QTreeWidgetItem
 
@@ -45,18 +45,10 @@ class FigureTree(QTreeWidget):
         self.itemDoubleClicked.connect(lambda item, _: self.opened.emit(item.data(0, KEY)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Columns follow the width once all is laid out: a header that changes within its own resizing can crash Qt."""
-        super().resizeEvent(event)
-        if self._hidden() != {column: self.isColumnHidden(column) for column in self._hidden()}:
-            QTimer.singleShot(0, self._hide_columns)
-
-    def _hidden(self) -> dict[int, bool]:
         """Band and kind give way where there is little room: both are in the explanation, too."""
-        return {3: self.width() < WIDE_ENOUGH_FOR_BAND, 4: self.width() < WIDE_ENOUGH_FOR_KIND}
-
-    def _hide_columns(self) -> None:
-        for column, is_hidden in self._hidden().items():
-            self.setColumnHidden(column, is_hidden)
+        super().resizeEvent(event)
+        self.setColumnHidden(3, self.width() < WIDE_ENOUGH_FOR_BAND)
+        self.setColumnHidden(4, self.width() < WIDE_ENOUGH_FOR_KIND)
 
     def show_figures(self, figures: list[Figure], total: Figure | None) -> None:
         """Show the parts and, in bold below them, the whole. Parts of nothing share one line."""

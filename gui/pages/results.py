@@ -127,14 +127,18 @@ def _special(key: str, state: State) -> dict[str, str]:
 
 
 class _Beside(QSplitter):
-    """Table and chart side by side; below each other where there is little room."""
+    """Table and chart side by side; below each other where there is little room.
 
-    ROOM_FOR_BOTH = 640
+    Its least width is that of one of them, however they stand now: they are side by side only where both have room.
+    """
+
+    LEAST_WIDTH, ROOM_FOR_BOTH = 280, 640
 
     def __init__(self) -> None:
         super().__init__(Qt.Orientation.Horizontal)
         self.setChildrenCollapsible(False)
         self.setHandleWidth(12)
+        self.setMinimumWidth(self.LEAST_WIDTH)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Turn when the width passes the limit."""
