@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Callable
 from functools import cache, lru_cache, wraps
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any, TypeVar
 from planner.errors import InputError, UnknownNameError, shorten
 
 SHIPPED = Path(__file__).resolve().parent.parent / "profiles"
-_LARGEST_FILE = 64 * 2**20
+LARGEST_FILE = 64 * 2**20
+"""Bytes of the largest file that is read whole, unless its reader says otherwise."""
 
 Made = TypeVar("Made")
 
@@ -94,14 +96,38 @@ def stamp(path: Path) -> tuple[int, int]:
     return state.st_mtime_ns, state.st_size
 
 
+def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """The content of a file, of so many bytes at most.
+
+    Raises `InputError` that names the path. A device or a pipe is refused before it is opened: it may have no end, or
+    none that comes.
+    """
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):
+            raise InputError(f"{path}: is a device or a pipe; save what it gives as a file first")
+        with path.open("rb") as stream:
+            content = stream.read(largest + 1) if state.st_size <= largest else None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if content is None or len(content) > largest:
+        size = f"{largest // 2**20} MiB" if largest >= 2**20 else f"{largest // 2**10} KiB"
+        raise InputError(f"{path}: larger than {size}, which no file of this kind is")
+    return content
+
+
+def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
+    """A text file's content in UTF-8, with or without its mark. Raises `InputError` as `read_bytes` does."""
+    try:
+        return read_bytes(path, largest).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8") from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file, or an `InputError` that names the file and says what is wrong with it."""
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path}: larger than {_LARGEST_FILE // 2**20} MiB, which no file of this kind is")
-        data = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        data = json.loads(read_bytes(path).decode("utf-8"))
     except RecursionError:
         raise InputError(f"{path}: nested too deeply to be a file of this kind") from None
     except ValueError as error:
@@ -120,7 +146,8 @@ def names(kind: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _display_name(path: Path, version: tuple[int, int]) -> str:
-    head = path.read_text("utf-8", errors="replace")[:400]
+    with path.open("rb") as stream:
+        head = stream.read(800).decode("utf-8", "replace")[:400]
     match = re.search(r'"name":\s*"((?:[^"\\]|\\.)*)"', head)
     return match[1] if match else path.stem
 

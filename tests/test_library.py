@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from planner import library
 from planner.errors import InputError, UnknownNameError
+from planner.interchange import formats
 from planner.plan import file, shipped
+from planner.quality import laws, points
+from planner.quality.ladder import text as ladder_text
+from planner.timing import profile
+from planner.validation import table
 
 
 def test_a_name_is_found_however_it_is_spaced_and_cased() -> None:
@@ -83,6 +90,36 @@ def test_a_file_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None
         stream.truncate(10 * 2**30)
     with pytest.raises(InputError, match="larger than 64 MiB"):
         library.read_json(path)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        library.read_json, lambda path: laws.law(f"{path.parent}/./{path.name}"), profile.load, points.read, table.read,
+        lambda path: ladder_text.read(str(path)), lambda path: formats.read(path, None, file.load("gpt2")),
+    ],
+    ids=["json", "law", "profile", "points", "runs", "text", "config"],
+)  # fmt: skip
+@pytest.mark.skipif(os.name != "posix", reason="Windows has neither")
+def test_what_is_no_file_is_refused_before_it_is_opened(read: Callable[[Path], object], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(InputError, match="is a device or a pipe"):
+            read(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="of Linux")
+def test_a_file_longer_than_it_says_is_not_read_on(tmp_path: Path) -> None:
+    status = Path("/proc/self/status")  # says that it has no bytes
+    with pytest.raises(InputError, match="larger than 1 KiB"):
+        library.read_bytes(status, 1024)
+
+
+def test_a_text_is_the_same_whichever_editor_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbfa,b\r\n1,2\r")
+    assert library.read_text(path) == "a,b\n1,2\n"
 
 
 def test_an_unknown_grid_region_is_an_error_with_the_nearest() -> None:

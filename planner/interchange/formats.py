@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+from planner import library
 from planner.errors import InputError, UnknownNameError
 from planner.interchange import adoption, deepspeed, megatron, nanotron, skypilot, slurm, torchtitan
 from planner.interchange.content import Written
@@ -85,11 +86,4 @@ def _holds(path: Path, text: str) -> bool:
 
 
 def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path}: larger than {_LARGEST_FILE // 2**10} KiB, which no training config is")
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except ValueError:
-        raise InputError(f"{path}: not a text file") from None
+    return library.read_text(path, _LARGEST_FILE)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from planner import library
 from planner.errors import InputError, shorten
 
 Floats = NDArray[np.float64]
@@ -45,13 +46,7 @@ def read(path: Path) -> Points:
     Raises `InputError` that names every line that cannot be used. A point that repeats an earlier one exactly is left
     out with a warning.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file in UTF-8") from None
-    return parse(text, str(path))
+    return parse(library.read_text(path), str(path))
 
 
 def parse(text: str, where: str = "points") -> Points:
@@ -92,7 +87,7 @@ def unidentified(points: Points) -> list[str]:
 
 def _problems(row: Mapping[str, str], header: Mapping[str, str]) -> Iterator[str]:
     for name in COLUMNS:
-        text = (row[header[name]] or "").strip()
+        text = _cell(row, header, name)
         try:
             value = float(text)
         except ValueError:
@@ -104,17 +99,22 @@ def _problems(row: Mapping[str, str], header: Mapping[str, str]) -> Iterator[str
             yield f"{name} is {text}; it must be above zero"
 
 
+def _cell(row: Mapping[str, str], header: Mapping[str, str], name: str) -> str:
+    return (row[header[name]] or "").strip()
+
+
 def _without_repeats(rows: Sequence[tuple[int, Mapping[str, str]]], header: Mapping[str, str], where: str) -> Points:
     first: dict[tuple[float, float, float], int] = {}
     kept, runs, warnings = [], [], []
     for line, row in rows:
-        point = (float(row[header["parameters"]]), float(row[header["tokens"]]), float(row[header["loss"]]))
+        size, tokens, loss = (float(_cell(row, header, name)) for name in COLUMNS)
+        point = size, tokens, loss
         if point in first:
             warnings.append(f"{where}, line {line}: the same point as in line {first[point]}; it is counted once")
             continue
         first[point] = line
         kept.append(point)
-        runs.append((row[header["run"]] or "").strip() if "run" in header else "")
+        runs.append(_cell(row, header, "run") if "run" in header else "")
     columns = np.array(kept, dtype=float).reshape(-1, 3).T
     named = tuple(runs) if any(runs) else ()
     if len(warnings) > _MOST_NAMED:

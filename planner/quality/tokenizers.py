@@ -186,13 +186,9 @@ def read_text(words: str) -> str:
     try:
         if len(words) > 4000 or not path.is_file():
             return words
-        if path.stat().st_size > LARGEST_TEXT:
-            raise InputError(f"{path}: larger than {LARGEST_TEXT // 2**20} MiB; a part of it tells as much")
-        return path.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text in UTF-8") from None
     except (OSError, ValueError):
         return words
+    return library.read_text(path, LARGEST_TEXT)
 
 
 def under(plan: Plan, base: Count, other: Count) -> Estimate:

@@ -106,11 +106,10 @@ def _read() -> tuple[list[str], list[dict[str, str]]]:
     if not place.exists():
         return header, []
     try:
-        with place.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restkey=_BEYOND)
-            names = list(reader.fieldnames or [])
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(library.read_text(place), newline=""), restkey=_BEYOND)
+        names = list(reader.fieldnames or [])
+        rows = list(reader)
+    except csv.Error as error:
         raise InputError(f"{place}: cannot be read ({error}); move it away to begin a new one") from None
     if "source_key" not in names:
         raise InputError(f"{place}: not a table of runs; move it away to begin a new one")

@@ -7,6 +7,7 @@ that cannot be expressed (dimensions missing, the device no GPU) says why in `sk
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -80,18 +81,15 @@ def joined(parts: list[Runs]) -> Runs:
 def read(path: Path) -> Runs:
     """Read a table of runs. Columns may be missing or blank; what is no number where one belongs is named by line."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            header = next(reader, [])
-            rows = []
-            for row in reader:
-                rows.append(row)
-                if len(rows) > _MOST_ROWS:
-                    raise InputError(f"{path}: more than {_MOST_ROWS:,} rows")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV table in UTF-8 ({error})") from None
+        reader = csv.reader(io.StringIO(library.read_text(path), newline=""))
+        header = next(reader, [])
+        rows = []
+        for row in reader:
+            rows.append(row)
+            if len(rows) > _MOST_ROWS:
+                raise InputError(f"{path}: more than {_MOST_ROWS:,} rows")
+    except csv.Error as error:
+        raise InputError(f"{path}: not a CSV table ({error})") from None
     if not set(header) & {"gpu", "n_layers", "total_gpu_hours"}:
         raise InputError(f"{path}: not a table of runs; its header has none of gpu, n_layers, total_gpu_hours")
     rows = [row for row in rows if any(row)]

@@ -167,3 +167,8 @@ def test_the_json_is_the_contract():
 
 def test_the_default_law_is_not_touched_by_fits():
     assert law().name == "besiroglu-2024"
+
+
+def test_a_control_character_beside_a_number_is_no_part_of_it():
+    found = parse("parameters,tokens,loss,run\n1e9,\x1f4e9,3.2 \x1f,a\n")
+    assert found.tokens.tolist() == [4e9] and found.loss.tolist() == [3.2]

@@ -159,7 +159,7 @@ def test_a_large_table_is_one_pass_with_one_row_a_run(of: Callable[..., Validati
         (b"", "not a table of runs"),
         (b"a,b\n1,2\n", "not a table of runs"),
         (b"gpu,n_layers\nA100,twelve\n", "line 2: n_layers: 'twelve' is not a number"),
-        (b"gpu,n_layers\n\xff\xfe,1\n", "not a CSV table"),
+        (b"gpu,n_layers\n\xff\xfe,1\n", "not a text file in UTF-8"),
     ],
 )
 def test_a_file_that_is_no_table_of_runs_is_named_with_the_line(tmp_path: Path, content: bytes, said: str) -> None:

@@ -51,7 +51,14 @@ def read(name: str = DEFAULT) -> Text:
 
 def _shipped(about: Path) -> Text:
     data = library.read_json(about)
-    raw = bz2.decompress((about.parent / data["file"]).read_bytes())
+    wrong = [name for name in ("name", "file", "sha256", "source", "licence") if not isinstance(data.get(name), str)]
+    if wrong or Path(data["file"]).name != data["file"]:
+        raise InputError(f"{about}: {', '.join(wrong) or 'file'} must be a text, and `file` a name beside it")
+    try:
+        packed = library.read_bytes(about.parent / data["file"])
+        raw = bz2.BZ2Decompressor().decompress(packed, max_length=library.LARGEST_FILE)  # no more, whatever it claims
+    except (OSError, ValueError):
+        raise InputError(f"{about.parent / data['file']}: not a whole bzip2 file") from None
     if hashlib.sha256(raw).hexdigest() != data["sha256"]:
         raise InputError(f"{about}: its text is not the one described (another checksum)")
     return Text(data["name"], raw.decode(), data["source"], data["licence"])
@@ -59,18 +66,15 @@ def _shipped(about: Path) -> Text:
 
 def _file(path: Path) -> Text:
     try:
-        size = path.stat().st_size
-        if size > LARGEST_BYTES:
-            raise InputError(f"--text {path}: larger than {LARGEST_BYTES // 2**20} MiB; a part of it tells as much")
-        return Text(path.stem, path.read_bytes().decode("utf-8-sig"), f"your file {path.name}, {size:,} bytes")
-    except UnicodeDecodeError:
-        raise InputError(f"--text {path}: not a text in UTF-8") from None
-    except FileNotFoundError:
+        is_there = path.exists()
+    except OSError:  # a name that no file can have
+        is_there = False
+    if not is_there:
         if path.suffix or path.parent != Path():
-            raise InputError(f"--text {path}: there is no such file") from None
-        raise UnknownNameError("text", str(path), library.names("texts")) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"--text {shorten(path)}: cannot be read ({getattr(error, 'strerror', error)})") from None
+            raise InputError(f"--text {shorten(path)}: there is no such file")
+        raise UnknownNameError("text", str(path), library.names("texts"))
+    content = library.read_text(path, LARGEST_BYTES)
+    return Text(path.stem, content, f"your file {path.name}, {len(content.encode()):,} bytes")
 
 
 def divide(content: str) -> tuple[list[str], list[str]]:

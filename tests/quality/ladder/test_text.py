@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import json
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,24 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
             text.read(str(name))
     with pytest.raises(UnknownNameError, match="shakespeare"):
         text.read("shakespear")
+
+
+@pytest.mark.parametrize(
+    ("about", "packed", "said"),
+    [
+        ({"name": "bomb", "file": "b.bz2"}, b"", "sha256, source, licence must be a text"),
+        ({"file": "../b.bz2"}, b"", "a name beside it"),
+        ({}, b"BZh9 no more", "not a whole bzip2 file"),
+        ({}, bz2.compress(bytes(200 * 2**20)), "another checksum"),
+    ],
+    ids=["fields missing", "another folder", "torn", "a bomb of 200 MiB"],
+)
+def test_a_packed_text_of_ones_own_is_unpacked_within_bounds(
+    about: dict[str, str], packed: bytes, said: str, user_folder: Path
+) -> None:
+    whole = {"name": "b", "file": "b.bz2", "sha256": "0", "source": "s", "licence": "l"}
+    (user_folder / "texts").mkdir()
+    (user_folder / "texts" / "b.bz2").write_bytes(packed)
+    (user_folder / "texts" / "b.json").write_text(json.dumps(about if len(about) == 2 else whole | about))
+    with pytest.raises(InputError, match=said):
+        text.read("b")
