@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from planner import library, units
 from planner.costing import quote
+from planner.costing.quote import Quote
 from planner.errors import TrainplanError
+from planner.plan import offers
 from planner.plan.cluster import Accelerator
 from planner.plan.plan import Plan
 
@@ -15,13 +18,16 @@ Fact = tuple[str, str]
 
 def blanks(plan: Plan) -> dict[str, Fact]:
     """What a blank field stands for, by path: the value, and where it comes from."""
-    price, grid = quote.hourly(plan), _grid(plan)
+    price, grid = _price(plan, quote.hourly), _grid(plan)
     known = not math.isnan(price.usd_per_gpu_hour)
     return {
         "layout.dp": (f"{plan.dp:,}", "the remaining GPUs"),
         "layout.zero_group": (f"{plan.dp * plan.layout.cp:,}", "all ranks"),
         "layout.recompute_layers": ("all", ""),
-        "prices.usd_per_gpu_hour": (f"{price.usd_per_gpu_hour:.4g}", "USD/h, shipped price")
+        "prices.usd_per_gpu_hour": (
+            f"{price.usd_per_gpu_hour:.4g}",
+            "USD/h, the offer's" if plan.prices.offer else "USD/h, shipped price",
+        )
         if known
         else ("unknown", "fill it in"),
         "prices.reserved.discount": ("unknown", "or state the price"),
@@ -84,7 +90,7 @@ def data_sheet(accelerator: Accelerator) -> list[Fact]:
 def cluster_facts(plan: Plan) -> list[Fact]:
     """The cluster in numbers, and where price and grid come from."""
     cluster, fabric = plan.cluster, plan.cluster.fabric
-    price, grid = quote.quote(plan), _grid(plan)
+    price, grid = _price(plan, quote.quote), _grid(plan)
     facts = [
         ("GPUs", f"{cluster.gpus:,}"),
         ("Network a GPU", f"{units.show(fabric.bits_per_s_per_gpu, 'bit/s')}, {units.show_duration(fabric.latency_s)}"),
@@ -93,6 +99,21 @@ def cluster_facts(plan: Plan) -> list[Fact]:
     if grid and plan.prices.grid_kg_per_kwh is None:
         facts.append(("Grid", f"{grid['kg_per_kwh']:g} kg/kWh: {grid['source']}"))
     return facts
+
+
+def offer_names(plan: Plan) -> list[str]:
+    """The offers of the plan's accelerator that go by a name, the cheapest first; a blank one for none of them."""
+    try:
+        return ["", *dict.fromkeys(one.name for one in offers.known(plan.cluster.accelerator.name) if one.name)]
+    except TrainplanError:
+        return [""]
+
+
+def _price(plan: Plan, quoted: Callable[[Plan], Quote]) -> Quote:
+    try:
+        return quoted(plan)
+    except TrainplanError as error:
+        return Quote.unknown(str(error), "prices.offer")
 
 
 def _grid(plan: Plan) -> dict[str, object] | None:

@@ -128,6 +128,13 @@ class SearchField(ComboField):
         self.setEditText(self._shown)
         self.lineEdit().setCursorPosition(0)
 
+    def show_names(self, names: list[str]) -> None:
+        """Offer other names; what is shown stays."""
+        self.clear()
+        for name in names:
+            self.addItem(name, name)
+        self.show_value(self._shown)
+
     def _take_typed(self) -> None:
         text = self.lineEdit().text().strip()
         if text == self._shown:

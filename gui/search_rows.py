@@ -39,7 +39,7 @@ def changes(row: Row, plan: Plan) -> dict[str, Any]:
         # The search took the shipped price of another kind; the plan's own is that of the old one.
         made |= {
             "cluster.accelerator": row["accelerator"], "prices.usd_per_gpu_hour": None, "prices.price_source": "",
-            "prices.price_as_of": "", "prices.owned.purchase_usd": None,
+            "prices.price_as_of": "", "prices.offer": "", "prices.owned.purchase_usd": None,
         }  # fmt: skip
     return made
 
@@ -54,7 +54,9 @@ def basis(plan: Plan, request: Request) -> dict[str, Any]:
     if request.accelerators.strip():
         made["cluster"] = {k: v for k, v in made["cluster"].items() if k != "accelerator"}
         made["prices"] = {
-            k: v for k, v in made["prices"].items() if k not in ("usd_per_gpu_hour", "price_source", "price_as_of")
+            k: v
+            for k, v in made["prices"].items()
+            if k not in ("usd_per_gpu_hour", "price_source", "price_as_of", "offer")
         }
     return made
 

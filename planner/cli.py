@@ -89,6 +89,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_search(commands, asked="search" in arguments[:1])
     _add_validate(commands)
     from planner.interchange import command as interchange
+    from planner.interchange import prices_command as prices
     from planner.profiling import command as profiling
     from planner.profiling import verify_command as verifying
     from planner.quality import command as quality
@@ -105,6 +106,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     network.add_parser(commands, add_plan_arguments, plan_of)
     tokens.add_parser(commands)
     interchange.add_parser(commands, add_plan_arguments, plan_of)
+    prices.add_parser(commands, print_table, print_json)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
     shots.add_argument("folder", metavar="DIR")
     shots.add_argument("--theme", choices=("light", "dark"), default="light")
@@ -235,17 +237,18 @@ def _model_row(name: str) -> tuple[str, ...]:
 
 
 def _device_row(name: str) -> tuple[str, ...]:
-    from planner import library, units
+    from planner import units
+    from planner.plan import offers
     from planner.plan.shipped import accelerator
     from planner.timing.selection import known_by
 
     device = accelerator(name)
     peak = device.peak("bf16") or device.peak("fp16") or device.peak("fp32")
-    price = library.price(device.name)
+    price = offers.default(device.name)
     return (
         device.name, units.show(peak or float("nan"), "FLOP/s"), units.show(device.memory_bytes, "B"),
         units.show(device.memory_bandwidth_bytes_per_s, "B/s"),
-        units.show(price["usd_per_gpu_hour"], "USD/h") if price else "unknown", price["as_of"] if price else "",
+        units.show(price.usd_per_gpu_hour, "USD/h") if price else "unknown", price.as_of if price else "",
         str(known_by(device)),
     )  # fmt: skip
 

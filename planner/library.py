@@ -159,12 +159,6 @@ def table(name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def price(accelerator_name: str) -> dict[str, Any] | None:
-    """The default price row of an accelerator (`usd_per_gpu_hour`, `source`, `as_of`), None where none is known."""
-    rows = [row for row in table("prices") if row["accelerator"] == accelerator_name]
-    return next((row for row in rows if row.get("default")), rows[0] if rows else None)
-
-
 def grid(region: str) -> dict[str, Any]:
     """A grid's row (`region`, `kg_per_kwh`, `source`, `as_of`)."""
     rows = {row["region"]: row for row in table("grids")}

@@ -21,6 +21,7 @@ _BY_NAME = {"accelerator": "accelerators", "fabric": "fabrics", "model": "models
 def _kinds() -> dict[str, Callable[[], type[BaseModel]]]:
     from planner.plan.cluster import Accelerator, Fabric
     from planner.plan.model import Model
+    from planner.plan.offers import PriceList
     from planner.plan.plan import Plan
     from planner.quality.laws import Law
     from planner.timing.calibration import Calibration
@@ -29,6 +30,7 @@ def _kinds() -> dict[str, Callable[[], type[BaseModel]]]:
     return {
         "accelerators": lambda: Accelerator, "fabrics": lambda: Fabric, "models": lambda: Model, "plans": lambda: Plan,
         "laws": lambda: Law, "measured": lambda: Profile, "calibrations": lambda: Calibration,
+        "prices": lambda: PriceList,
     }  # fmt: skip
 
 

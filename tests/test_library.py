@@ -127,10 +127,6 @@ def test_an_unknown_grid_region_is_an_error_with_the_nearest() -> None:
         library.grid("us-avrage")
 
 
-def test_a_price_that_nobody_knows_is_none() -> None:
-    assert library.price("no such device") is None
-
-
 def test_what_a_name_stands_for_changes_with_its_file(user_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = user_folder / "models" / "my-model.json"
     own.parent.mkdir()

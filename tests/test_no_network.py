@@ -44,7 +44,9 @@ def outcome(folder: Path, code: str, *arguments: str) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [["estimate", "gpt2"], ["search", "gpt2", "--gpus", "8"], ["validate"]])
+@pytest.mark.parametrize(
+    "arguments", [["estimate", "gpt2"], ["search", "gpt2", "--gpus", "8"], ["validate"], ["prices"]]
+)
 def test_a_command_opens_no_connection_and_needs_no_home(tmp_path: Path, arguments: list[str]) -> None:
     done = outcome(tmp_path, COMMAND, *arguments)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

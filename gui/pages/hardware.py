@@ -23,8 +23,14 @@ class HardwarePage(DescribePage):
         super().__init__(document)
         names = {"accelerator": lambda: library.names("accelerators"), "fabric": lambda: library.names("fabrics")}
         cluster = Form("Cluster", specs(Cluster, "cluster", names), document)
-        grids = {"grid_region": lambda: [row["region"] for row in library.table("grids")]}
-        prices = Form("Prices and electricity", specs(Prices, "prices", grids), document)
+        known = {
+            "grid_region": lambda: [row["region"] for row in library.table("grids")],
+            "offer": lambda: derived.offer_names(document.plan),
+        }
+        prices = Form("Prices and electricity", specs(Prices, "prices", known), document)
+        self._offer = prices.rows["prices.offer"].input
+        self._offer.lineEdit().setPlaceholderText("none: the price above")
+        self._offered_for = document.plan.cluster.accelerator.name
         self._terms = {
             "reserved": Form("Reservation", specs(Reserved, "prices.reserved"), document),
             "spot": Form("Spot capacity", specs(Spot, "prices.spot"), document),
@@ -42,6 +48,9 @@ class HardwarePage(DescribePage):
         super().show_state(state)
         for purchase, form in self._terms.items():
             form.setVisible(purchase == state.plan.prices.purchase)
+        if self._offered_for != state.plan.cluster.accelerator.name:
+            self._offered_for = state.plan.cluster.accelerator.name
+            self._offer.show_names(derived.offer_names(state.plan))
         self._sheet.show_facts(
             [("Device", state.plan.cluster.accelerator.name), *derived.data_sheet(state.plan.cluster.accelerator)]
         )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, cast
 
-from planner import library
 from planner.costing import purchase
 from planner.formula import given
+from planner.plan import offers
 from planner.plan.dates import last_day
+from planner.plan.offers import Offer
 from planner.plan.plan import Plan
 
 STALE_AFTER_DAYS = 90
@@ -35,16 +36,16 @@ class Quote:
         return cls(math.nan, why, kind="assumed", path=path)
 
     def age_days(self, today: date | None = None) -> int | None:
-        """Days since it was seen; None where it is undated."""
-        seen = last_day(self.as_of)
-        return max(0, ((today or date.today()) - seen).days) if seen else None
+        """Days since it was seen; None where it is undated, or of the year or month that is not over."""
+        seen, now = last_day(self.as_of), today or date.today()
+        return (now - seen).days if seen and seen <= now else None
 
     def is_stale(self, today: date | None = None) -> bool:
         """Old enough to have changed meanwhile."""
         return (self.age_days(today) or 0) > STALE_AFTER_DAYS
 
     def age_text(self, today: date | None = None) -> str:
-        """The age in the largest unit of which there are two: `12 days`, `6 months`, `2 years`; blank where undated."""
+        """The age in the largest unit of which there are two: `12 days`, `6 months`, `2 years`; blank where unknown."""
         days = self.age_days(today)
         if days is None or days < 60:
             return "" if days is None else f"{days} days"
@@ -69,6 +70,8 @@ def hourly(plan: Plan) -> Quote:
     prices = plan.prices
     if prices.usd_per_gpu_hour is not None:
         return Quote(prices.usd_per_gpu_hour, prices.price_source or "plan", prices.price_as_of, "assumed")
+    if prices.offer:
+        return of_offer(offers.named(plan.cluster.accelerator.name, prices.offer))
     found = listed(plan.cluster.accelerator.name)
     if prices.purchase not in ("reserved", "spot") or math.isnan(found.usd_per_gpu_hour):
         return found
@@ -77,10 +80,15 @@ def hourly(plan: Plan) -> Quote:
 
 def listed(accelerator: str, path: str = "prices.usd_per_gpu_hour") -> Quote:
     """The table's on-demand price of an accelerator. path: the field to fill in where there is none."""
-    row = library.price(accelerator)
+    row = offers.default(accelerator)
     if row is None:
         return Quote.unknown(f"no price is known for {accelerator}; fill in {path}", path)
-    return Quote(float(row["usd_per_gpu_hour"]), str(row["source"]), str(row["as_of"]))
+    return of_offer(row)
+
+
+def of_offer(offer: Offer) -> Quote:
+    """What an offer asks, by its name, its source and its date."""
+    return Quote(offer.usd_per_gpu_hour, ": ".join(filter(None, (offer.name, offer.source))), offer.as_of)
 
 
 def _discounted(plan: Plan, found: Quote, discount: float | None) -> Quote:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from planner import library
 from planner.errors import InputError, UnknownNameError
+from planner.plan import offers
 from planner.plan.plan import Plan
 
 Severity = Literal["error", "warning"]
@@ -48,7 +49,8 @@ def check_known(plan: Plan) -> list[Problem]:
 
 def _rules() -> tuple[Callable[[Plan], Iterator[Problem]], ...]:
     return (
-        _model, _data_parallel, _tensor_parallel, _pipeline, _experts, _sharding, _batch, _sequence, _cluster, _software
+        _model, _data_parallel, _tensor_parallel, _pipeline, _experts, _sharding, _batch, _sequence, _cluster,
+        _software, _offer,
     )  # fmt: skip
 
 
@@ -237,3 +239,22 @@ def _software(plan: Plan) -> Iterator[Problem]:
         yield Problem("recipe.framework", "error", str(error), changes=mends)
     except InputError as error:
         yield Problem("recipe.framework", "error", str(error))
+
+
+def _offer(plan: Plan) -> Iterator[Problem]:
+    """An offer by name is one of the accelerator's, and of the way that the plan pays."""
+    prices = plan.prices
+    if not prices.offer or prices.purchase == "owned":
+        return
+    try:
+        offer = offers.named(plan.cluster.accelerator.name, prices.offer)
+    except UnknownNameError as error:
+        mends = {"prices.offer": error.suggestions[0]} if error.suggestions else {}
+        yield Problem("prices.offer", "error", str(error), "`trainplan prices` lists them", mends)
+        return
+    except InputError as error:
+        yield Problem("prices.offer", "error", str(error))
+        return
+    if offer.purchase != prices.purchase:
+        message = f"{offer.name} is {offer.purchase}, and the plan pays {prices.purchase}"
+        yield Problem("prices.purchase", "error", message, f"use {offer.purchase}", {"prices.purchase": offer.purchase})

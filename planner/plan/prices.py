@@ -35,6 +35,11 @@ class Prices(Section):
         max_length=10,
         advanced=True,
     )
+    offer: str = words(
+        "Offer",
+        "An offer by its name, as `trainplan prices` lists them; counts where no price is stated",
+        max_length=300,
+    )
     reserved: Reserved = choice("Reservation", "Where it is reserved", default=Reserved.model_construct())
     spot: Spot = choice("Spot", "Where it is spot", default=Spot.model_construct())
     owned: Owned = choice("Owned", "Where it is owned", default=Owned.model_construct())
@@ -103,5 +108,5 @@ class Prices(Section):
     def of_another_accelerator(self) -> Prices:
         """The same terms without the prices of the accelerator that they were stated for."""
         owned = self.owned.model_copy(update={"purchase_usd": None})
-        stated = {"usd_per_gpu_hour": None, "price_source": "", "price_as_of": ""}
+        stated = {"usd_per_gpu_hour": None, "price_source": "", "price_as_of": "", "offer": ""}
         return self.model_copy(update={**stated, "owned": owned})

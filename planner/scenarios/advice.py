@@ -18,7 +18,7 @@ import numpy as np
 from planner import library, units
 from planner.costing.quote import quote
 from planner.estimate import Estimate
-from planner.plan import fields, shipped
+from planner.plan import fields, offers, shipped
 from planner.plan.check import check
 from planner.plan.file import PlanError, with_settings
 from planner.plan.plan import Plan
@@ -257,25 +257,25 @@ def _goodput(estimate: Estimate) -> Bottleneck:
 def _cheaper(estimate: Estimate) -> Iterator[Proposal]:
     """The lowest offer of the same year as the table's default price."""
     plan, name = estimate.plan, estimate.plan.cluster.accelerator.name
-    own, default = float(quote(plan).usd_per_gpu_hour), library.price(name)
+    own, default = float(quote(plan).usd_per_gpu_hour), offers.default(name)
     if default is None or math.isnan(own) or plan.prices.purchase != "on-demand":
         return
-    offers = [
-        row for row in library.table("prices")
-        if row["accelerator"] == name and row["as_of"][:4] == default["as_of"][:4] and row["usd_per_gpu_hour"] < own
+    cheaper = [
+        one for one in offers.known(name)
+        if one.purchase == "on-demand" and one.as_of[:4] == default.as_of[:4] and one.usd_per_gpu_hour < own
     ]  # fmt: skip
-    if not offers:
+    if not cheaper:
         return
-    row = min(offers, key=lambda one: float(one["usd_per_gpu_hour"]))
+    row = cheaper[0]
     rent = float(estimate.outcome.accelerators_usd / estimate.outcome.total_usd)
-    source = f"{row['source']} ({row['as_of']})"
+    source = f"{row.told} ({row.as_of})"
     price = Bottleneck("price", "Price of a GPU-hour", 0.0, rent, f"{rent:.0%} of the cost is rent", "money.total")
     changes = {
-        "prices.usd_per_gpu_hour": float(row["usd_per_gpu_hour"]), "prices.price_source": row["source"],
-        "prices.price_as_of": row["as_of"],
+        "prices.usd_per_gpu_hour": row.usd_per_gpu_hour, "prices.price_source": row.told,
+        "prices.price_as_of": row.as_of,
     }  # fmt: skip
-    words = f"Price {units.show(own, 'USD/h')} → {units.show(row['usd_per_gpu_hour'], 'USD/h')}"
-    caution = f"an offer of {row['as_of']}"
+    words = f"Price {units.show(own, 'USD/h')} → {units.show(row.usd_per_gpu_hour, 'USD/h')}"
+    caution = f"an offer of {row.as_of}"
     if plan.cluster.nodes > 1:
         caution += f": ask whether it has {plan.cluster.gpus:,} GPUs on {plan.cluster.fabric.name}"
     yield Proposal(price, changes, words, caution, source)

@@ -11,7 +11,7 @@ from planner import library, units
 from planner.costing.quote import hourly
 from planner.costing.rates import rates
 from planner.estimate import Machine
-from planner.plan import fields
+from planner.plan import fields, offers
 from planner.plan.plan import Plan
 from planner.scenarios.variants import Variant, variant
 
@@ -122,9 +122,9 @@ def _ends(row: dict[str, Any], plan: Plan, now: Any) -> list[Any]:
     if row.get("table") == "grids":
         known = [float(one["kg_per_kwh"]) for one in library.table("grids")]
         return [min(known), max(known)]
-    offers = _offers(plan) if row.get("table") == "prices" else []
-    if len(offers) > 1:
-        return [min(offers), max(offers)]
+    seen = _offers(plan) if row.get("table") == "prices" else []
+    if len(seen) > 1:
+        return [min(seen), max(seen)]
     if "values" in row:
         return list(row["values"])
     if now is None or now != now:
@@ -135,5 +135,5 @@ def _ends(row: dict[str, Any], plan: Plan, now: Any) -> list[Any]:
 
 def _offers(plan: Plan) -> list[float]:
     """Lowest and highest price of today's offers for the plan's accelerator, as far as they are known."""
-    row = library.price(plan.cluster.accelerator.name)
-    return [float(row[key]) for key in ("low", "high") if row[key] is not None] if row else []
+    row = offers.default(plan.cluster.accelerator.name)
+    return [price for price in (row.low, row.high) if price is not None] if row else []

@@ -110,7 +110,11 @@ def test_every_way_to_pay_goes_through_search_and_other_networks(settings: dict[
 
 def test_each_price_tells_its_age_and_from_when_on_it_is_stale() -> None:
     seen = Quote(2.0, "RunPod", "2026-05")
-    assert seen.age_days(date(2026, 5, 3)) == 0 and not seen.is_stale(date(2026, 7, 1))
+    assert (
+        seen.age_days(date(2026, 5, 3)) is None
+        and seen.age_days(date(2026, 5, 31)) == 0
+        and not seen.is_stale(date(2026, 7, 1))
+    )
     late = date(2026, 11, 23)
     assert seen.age_days(late) == 176 > STALE_AFTER_DAYS and seen.is_stale(late)
     assert seen.told(late) == "RunPod (2026-05, 6 months old)" and seen.told(date(2026, 6, 9)) == "RunPod (2026-05)"

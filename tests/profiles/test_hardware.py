@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from planner import library
-from planner.plan import shipped
+from planner.plan import offers, shipped
 
 CONFIDENCES = {"seen", "recalled", "recalled+seen", "assumed"}
 
@@ -71,7 +71,7 @@ def test_prices_name_shipped_accelerators_and_mark_one_default_each() -> None:
         assert name in known
         own = [row for row in rows if row["accelerator"] == name]
         assert sum(row["default"] for row in own) == 1
-        assert library.price(name) == next(row for row in own if row["default"])
+        assert offers.default(name).usd_per_gpu_hour == next(row["usd_per_gpu_hour"] for row in own if row["default"])
     for row in rows:
         assert row["source"] and row["as_of"] and row["confidence"] in CONFIDENCES
         assert 0.1 < row["usd_per_gpu_hour"] < 20
@@ -84,6 +84,8 @@ def test_grids_have_source_and_date_and_lie_in_the_range_of_real_ones() -> None:
     assert len({row["region"] for row in rows}) == len(rows)
     for row in rows:
         assert row["source"] and row["as_of"] and row["confidence"] in CONFIDENCES
-        assert 0.02 < row["kg_per_kwh"] < 1
+        assert 0.001 < row["kg_per_kwh"] < 1.5
+    assert len(rows) > 300 and library.grid("aws us-east-1")["kg_per_kwh"] == library.grid("us-virginia")["kg_per_kwh"]
+    assert library.grid("gcp us-central1")["kg_per_kwh"] == 0.43
     assert library.grid("us-average")["kg_per_kwh"] == 0.385
     assert library.grid("france-jean-zay")["kg_per_kwh"] == 0.057

@@ -1,0 +1,147 @@
+"""Offers of accelerators: the shipped table, the user's own price lists, and what `prices --refresh` keeps.
+
+All three have one form. A user's row marked `default` wins over the shipped one; a catalogue's row is used only where a
+plan names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+
+from planner import library
+from planner.errors import InputError, UnknownNameError
+from planner.plan.dates import last_day
+from planner.plan.file import part
+from planner.plan.section import Section, choice, quantity, words
+
+Confidence = Literal["", "seen", "recalled", "recalled+seen", "assumed"]
+
+
+class Offer(Section):
+    """What somebody asks for an hour of one accelerator."""
+
+    accelerator: str = words("Accelerator", "Name of a known accelerator; blank where it is told too loosely for one")
+    usd_per_gpu_hour: float = quantity("Price a GPU-hour", "Of one accelerator, with its host", "USD/h", ge=0, le=1e6)
+    provider: str = words("Provider", "Who offers it", max_length=60)
+    region: str = words("Region", "Where, as the provider calls it", max_length=60)
+    instance: str = words("Instance", "What it is sold as", max_length=100)
+    gpu: str = words("GPU", "The accelerator as the provider calls it", max_length=100)
+    gpus: float = quantity("GPUs", "Accelerators of one instance", default=1, gt=0)
+    purchase: Literal["on-demand", "spot", "reserved"] = choice("Paid as", "How it is rented", default="on-demand")
+    low: float | None = quantity("Lowest", "Lowest offer seen", "USD/h", default=None, ge=0, le=1e6)
+    high: float | None = quantity("Highest", "Highest offer seen", "USD/h", default=None, ge=0, le=1e6)
+    source: str = words("Source", "Where it was seen", max_length=500)
+    as_of: str = words("Date", "When it was seen: 2026, 2026-11 or 2026-11-23", max_length=10)
+    confidence: Confidence = choice("Confidence", "How sure it is", default="")
+    default: bool = choice("Default", "The price of a plan that names none", default=False)
+
+    @field_validator("as_of")
+    @classmethod
+    def _date(cls, value: str) -> str:
+        if value and last_day(value) is None:
+            raise ValueError("write the date as 2026, 2026-11 or 2026-11-23")
+        return value
+
+    @property
+    def name(self) -> str:
+        """By which a plan names it: `aws/us-east-1/p5.48xlarge`, its spot offer `aws/us-east-1/p5.48xlarge/spot`; blank
+        where nobody in particular offers it."""
+        way = "" if self.purchase == "on-demand" else self.purchase
+        return "/".join(filter(None, (self.provider, self.region, self.instance, way))) if self.provider else ""
+
+    @property
+    def told(self) -> str:
+        """Who offers it, or where it was seen."""
+        return self.name or self.source
+
+
+class PriceList(Section):
+    """A file of offers; `source` and `as_of` are those of rows that give none."""
+
+    name: str = words("Name", "Of the list", max_length=200)
+    notes: str = words("Notes", "What the prices are", max_length=4000)
+    source: str = words("Source", "Where they were seen", max_length=500)
+    as_of: str = words("Date", "When they were seen", max_length=10)
+    rows: tuple[Offer, ...] = choice("Offers", "One a line")
+
+    def offers(self) -> Iterator[Offer]:
+        """The rows, each with source and date."""
+        for row in self.rows:
+            yield row.model_copy(
+                update={"source": row.source or self.source or self.name, "as_of": row.as_of or self.as_of}
+            )
+
+
+KEPT = "offers.json"
+"""The catalogue in the user's folder."""
+
+
+def kept_path() -> Path:
+    """Where `prices --refresh` keeps the catalogue."""
+    return library.user_folder() / KEPT
+
+
+def default(accelerator: str) -> Offer | None:
+    """The price of an accelerator in a plan that names none; None where nobody knows one."""
+    for offers in (own(), shipped()):
+        mine = [one for one in offers if one.accelerator == accelerator]
+        chosen = next((one for one in mine if one.default), None)
+        if chosen:
+            return chosen
+    return next((one for one in shipped() if one.accelerator == accelerator), None)
+
+
+def known(accelerator: str) -> list[Offer]:
+    """Every offer of an accelerator, the cheapest first."""
+    return sorted((one for one in every() if one.accelerator == accelerator), key=lambda one: one.usd_per_gpu_hour)
+
+
+def named(accelerator: str, name: str) -> Offer:
+    """The newest offer of a name. Raises `UnknownNameError`, which quotes the nearest ones."""
+    mine = {one.name: one for one in sorted(known(accelerator), key=lambda one: one.as_of) if one.name}
+    if name not in mine:
+        raise UnknownNameError(f"offer of {accelerator}", name, mine)
+    return mine[name]
+
+
+def every() -> list[Offer]:
+    """Shipped, own and kept offers."""
+    return [*shipped(), *own(), *kept()]
+
+
+def shipped() -> tuple[Offer, ...]:
+    """The shipped table."""
+    return _read(library.SHIPPED / "prices.json")
+
+
+def own() -> tuple[Offer, ...]:
+    """The user's own lists: `prices/*.json` in the user's folder. Raises `InputError` that names a broken one."""
+    return tuple(offer for path in library.paths("prices").values() for offer in _read(path))
+
+
+def kept() -> tuple[Offer, ...]:
+    """The catalogue of the last refresh; nothing where there was none."""
+    return _read(kept_path()) if kept_path().is_file() else ()
+
+
+def read_list(path: Path) -> PriceList:
+    """A price list from its file. Raises `InputError` with every mistake."""
+    try:
+        return part(PriceList, library.read_json(path), str(path))
+    except InputError as error:
+        lines = (line if line.startswith(str(path)) else f"{path}: {line}" for line in str(error).splitlines())
+        raise InputError("\n".join(lines)) from None
+
+
+def _read(path: Path) -> tuple[Offer, ...]:
+    return _offers(path, library.stamp(path))
+
+
+@lru_cache(maxsize=64)
+def _offers(path: Path, stamp: tuple[int, int]) -> tuple[Offer, ...]:
+    return tuple(read_list(path).offers())
