@@ -36,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     try:
-        options = _parser(arguments).parse_args(arguments)
+        options = command_parser(arguments).parse_args(arguments)
         code = int(options.run(options) or 0)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -78,7 +78,8 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{shorten(message, 300)}; see: {self.prog} --help")
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def command_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Every command with its options; those of `search` where the arguments name it."""
     parser = _Parser(prog="trainplan", description="Plan the training of a language model.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"trainplan {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -264,6 +265,7 @@ def _add_estimate(commands: Any) -> None:
     parser = commands.add_parser("estimate", help="FLOPs, memory, time, money, energy and carbon of a plan")
     add_plan_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object with plain SI numbers")
+    parser.add_argument("--save", metavar="FILE", help="write the plan, with what --model and --set changed")
     parser.add_argument("--csv", metavar="FILE", help="write the cost report")
     parser.add_argument("--wide", action="store_true", help="the report with one row a scenario")
     parser.add_argument("--html", metavar="FILE", help="write the report as one self-contained page")
@@ -287,11 +289,16 @@ def _estimate(options: argparse.Namespace) -> int:
     result = estimate(plan_of(options))
     for problem in result.problems:
         print(f"warning: {problem}", file=sys.stderr)
-    if "" in (options.csv, options.html, options.pdf, options.report):
+    if "" in (options.save, options.csv, options.html, options.pdf, options.report):
         raise InputError(
-            "--csv, --html and --pdf take the name of a file, --report of a folder; the one given is blank"
+            "--save, --csv, --html and --pdf take the name of a file, --report of a folder; the one given is blank"
         )
     beside = _beside(result, options)
+    if options.save:
+        from planner.plan.file import save
+
+        save(result.plan, Path(options.save))
+        print(f"wrote {options.save}", file=sys.stderr)
     if options.csv:
         from planner.reports import csv_report
 
@@ -451,7 +458,7 @@ def _screenshots(options: argparse.Namespace) -> int:
 def _completion(options: argparse.Namespace) -> int:
     import shtab
 
-    print(shtab.complete(_parser(["search"]), shell=options.shell))
+    print(shtab.complete(command_parser(["search"]), shell=options.shell))
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from planner import __version__, library
+from planner import __version__, cli, library
 
 ROOT = Path(__file__).resolve().parent.parent
 MAIN = str(ROOT / "main.py")
@@ -54,6 +54,14 @@ def test_estimate_prints_a_verdict_and_a_table_and_nothing_on_stderr() -> None:
     assert first.startswith("Fits on 2,048 × A100-80GB-SXM; ")
     assert header.split() == ["section", "figure", "value", "80", "%", "band", "kind"]
     assert any(row.startswith("time") and "GPU-hours" in row and row.endswith("estimated") for row in rows)
+
+
+def test_a_saved_plan_holds_what_was_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.json"
+    assert cli.run(["estimate", "gpt2", "--set", "cluster.nodes=3", "--save", str(path)]) == 0
+    first = capsys.readouterr().out
+    assert cli.run(["estimate", str(path)]) == 0
+    assert capsys.readouterr().out == first and json.loads(path.read_text("utf-8"))["cluster"]["nodes"] == 3
 
 
 def test_estimate_json_is_one_object_of_plain_numbers_and_imports_nothing_heavy() -> None:

@@ -29,7 +29,7 @@ def test_every_part_is_a_command_of_the_program(campaign: ModuleType, tmp_path: 
     commands = [one.arguments[1:] for one in made if one.arguments[0].endswith("main.py")]
     assert commands
     for words in commands:
-        assert cli._parser(words).parse_args(words).run
+        assert cli.command_parser(words).parse_args(words).run
 
 
 def test_the_whole_campaign_fits_nine_minutes_in_order_of_worth(campaign: ModuleType, tmp_path: Path) -> None:

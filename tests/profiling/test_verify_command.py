@@ -112,7 +112,7 @@ def test_without_torch_the_pip_command_is_named(
 
 
 def test_the_command_is_registered_without_torch() -> None:
-    code = "import sys; from planner import cli; cli._parser([]); sys.exit('torch' in sys.modules)"
+    code = "import sys; from planner import cli; cli.command_parser([]); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
