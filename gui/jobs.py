@@ -14,6 +14,8 @@ from typing import Any, Literal
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
+PROGRAM = [sys.executable] if hasattr(sys, "frozen") else [sys.executable, str(MAIN)]
+"""This program: the bundled executable itself, else this Python with `main.py`."""
 KILL_AFTER_MS = 3000
 ROWS_BEFORE_ETA = 3
 _SIGNALS = {
@@ -49,7 +51,7 @@ class Job(QObject):
     ) -> None:  # fmt: skip
         super().__init__(parent)
         self._rows_before_eta = rows_before_eta
-        self._command = [*(command or [sys.executable, str(MAIN)]), *arguments]
+        self._command = [*(command or PROGRAM), *arguments]
         self._process = QProcess(self)
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONUNBUFFERED", "1")

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from planner import __version__, library
+from planner.errors import TORCH_COMMAND
 
 Row = tuple[str, str, str]
 
@@ -17,7 +18,6 @@ _NEEDED = {
     "numpy": "numpy", "pydantic": "pydantic", "scipy": "scipy", "matplotlib": "matplotlib", "pandas": "pandas",
     "platformdirs": "platformdirs", "quantiphy": "quantiphy", "PySide6-Essentials": "PySide6",
 }  # fmt: skip
-TORCH_COMMAND = "pip install torch==2.13.0"
 
 
 def report() -> tuple[list[Row], bool]:

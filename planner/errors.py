@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections.abc import Iterable
+
+TORCH_COMMAND = 'pip install "trainplan[profile]"' if hasattr(sys, "frozen") else "pip install torch==2.13.0"
+"""What brings torch, which only measuring needs. The bundled folder takes no packages: a Python of one's own does."""
 
 
 class TrainplanError(Exception):

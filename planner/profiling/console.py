@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from planner import units
-from planner.errors import InputError, MissingError
+from planner.errors import TORCH_COMMAND, InputError, MissingError
 
 if TYPE_CHECKING:
     from planner.profiling.events import Event
 
-TORCH = "torch==2.13.0"
 CANCELLED = 130
 
 
@@ -27,7 +26,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def require_torch() -> None:
     """Raise `MissingError` with the command that installs it. (torch is not imported.)"""
     if importlib.util.find_spec("torch") is None:
-        raise MissingError(f"profiling needs torch, which is not installed; install it with: pip install {TORCH}")
+        raise MissingError(f"profiling needs torch, which is not installed; install it with: {TORCH_COMMAND}")
 
 
 def duration(option: str, text: str | None) -> float | None:

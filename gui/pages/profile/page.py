@@ -25,8 +25,7 @@ from gui.sidebar import Sign
 from gui.state import State
 from gui.widgets import KIND_SIGNS, chip, column, label, row
 from planner import library
-from planner.doctor import TORCH_COMMAND
-from planner.errors import TrainplanError
+from planner.errors import TORCH_COMMAND, TrainplanError
 from planner.plan import file
 
 if TYPE_CHECKING:
