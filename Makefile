@@ -1,12 +1,13 @@
 # `make run` and `make test` are all a fresh machine needs: Python 3.11 or newer and make.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+PIP_AUDIT_VERSION := 2.10.1
 
 python := .venv/bin/python
 installed := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint smoke pictures format lock clean system-for-run system-for-tests
+.PHONY: help run test lint docs bundle audit smoke pictures examples format lock clean system-for-run system-for-tests
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +26,23 @@ lint: $(installed)  ## ruff, mypy --strict on planner, import-linter
 	@$(python) -m mypy --strict planner
 	@.venv/bin/lint-imports
 
+docs: $(installed)  ## build the docs into build/site; a dead link fails
+	@$(python) -m sphinx -q -W --keep-going -n -d build/doctrees docs build/site
+	@echo "build/site/index.html"
+
+examples: $(installed)  ## write the outputs in the docs anew, from the commands above them
+	@$(python) docs/examples.py
+
+bundle: $(installed)  ## one folder in dist/ that runs without Python, and without torch
+	@$(python) -m PyInstaller --noconfirm --log-level WARN --distpath dist --workpath build/bundle gui/desktop/bundle.spec
+	@echo "dist/trainplan/trainplan"
+
+audit: $(installed)  ## licences of everything pinned (docs/licences.md), and known vulnerabilities
+	@$(python) docs/licences.py
+	@$(PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip install --quiet pip-audit==$(PIP_AUDIT_VERSION)
+	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+
 smoke: $(installed)  ## the GPU campaign's dry run on the CPU, a minute or two
 	@$(python) benchmarks/gpu_campaign.py --out build/smoke --device cpu --smoke
 
@@ -42,7 +60,7 @@ lock:  ## write requirements.lock anew from requirements.in, newest versions
 		--fork-strategy fewest --custom-compile-command 'make lock' --output-file requirements.lock requirements.in
 
 clean:  ## remove everything that these targets make, .venv included
-	@rm -rf .venv build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv build dist out docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so an interrupted installation is taken up again.

@@ -58,10 +58,10 @@ def test_estimate_prints_a_verdict_and_a_table_and_nothing_on_stderr() -> None:
 
 def test_a_saved_plan_holds_what_was_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.json"
-    assert cli.run(["estimate", "gpt2", "--set", "cluster.nodes=3", "--save", str(path)]) == 0
+    assert cli.run(["estimate", "gpt2", "--set", "cluster.nodes=2", "--save", str(path)]) == 0
     first = capsys.readouterr().out
     assert cli.run(["estimate", str(path)]) == 0
-    assert capsys.readouterr().out == first and json.loads(path.read_text("utf-8"))["cluster"]["nodes"] == 3
+    assert capsys.readouterr().out == first and json.loads(path.read_text("utf-8"))["cluster"]["nodes"] == 2
 
 
 def test_estimate_json_is_one_object_of_plain_numbers_and_imports_nothing_heavy() -> None:
