@@ -28,6 +28,8 @@ BLOCK = re.compile(r"(?<=```console\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
 SHELL = re.compile(r"(?<=```sh\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
 LEFT_OUT = "…"
 NUMBER = re.compile(r"\d[\d,.]*(?:e[+-]?\d+)?")
+AGE = re.compile(r"; price \d+ (?:day|month|year)s? old")
+"""What the day of reading adds to a verdict: a page would be out of date each month."""
 TOLERANCE = 0.02
 """By how much a number in the docs may differ from today's, as a share: a constant that is measured better moves many
 a little, and a page that is off by less misleads nobody until it is written anew."""
@@ -74,7 +76,7 @@ def output_of(command: str) -> str:
         code = cli.run(words[1:])
     if code:
         raise InputError(f"{command}: exit code {code}: {printed.getvalue()}")
-    return printed.getvalue()
+    return AGE.sub("", printed.getvalue())
 
 
 @contextlib.contextmanager
