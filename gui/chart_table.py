@@ -17,6 +17,8 @@ from planner.charts import contents
 from planner.errors import TrainplanError
 from planner.plan.file import write_atomically
 
+INPUTS = ("series", "name", "way", "parameters", "tokens", "calls", "kind", "source", "price_source", "published")
+"""Columns of what a row's figure was asked for, and of its words."""
 LONG = 10_000.0
 """From here on a number is read more easily with a suffix."""
 
@@ -26,6 +28,7 @@ class ChartTable(QWidget):
 
     failed = Signal(str)
     saved = Signal(str)
+    explain_figure = Signal(object)
 
     def __init__(self, chart: str, title: str) -> None:
         super().__init__()
@@ -75,8 +78,20 @@ class ChartTable(QWidget):
             self.table = RowTable(f"table.{self._chart}", self._title, [_column(name, rows, i) for i, name in
                                                                         enumerate(header)])  # fmt: skip
             self.layout().addWidget(self.table, 1)
+            module = import_module(f"planner.charts.{self._chart}")
+            if hasattr(module, "of_row"):
+                self.table.explained = frozenset(name for name in header if name not in INPUTS)
+                self.table.explain.connect(lambda line, _: self._explain(line))
         told = [{name: cell if cell != "" else None for name, cell in zip(header, one, strict=True)} for one in rows]
         self.table.show_rows(told, "Nothing to list.")
+
+    def _explain(self, line: int) -> None:
+        """The derivation of the figure that a row is."""
+        module = import_module(f"planner.charts.{self._chart}")
+        data = getattr(contents, self._chart)(module, self._source)
+        ask = module.explained(data, module.of_row(data, line))
+        if ask is not None and (found := ask()) is not None:
+            self.explain_figure.emit(found)
 
     def _ask(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Export table", f"{self._chart}.csv", "Table (*.csv)")

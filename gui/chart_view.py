@@ -7,6 +7,7 @@ cursor; one with `explained(data, index)` names the figure that a point is (by i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class ChartView(QWidget):
         self._lens: Any = None
         self._drawn: tuple[Any, ...] = ()
         self.description: Callable[[], str] = str
+        self.explainer: Callable[[int], Any] | None = None
+        """Works out the figure that a point is, where the chart's data cannot say."""
         self.setObjectName(f"chart.{chart}")
         self.setAccessibleName(title)
         self.setMinimumSize(260, 200)
@@ -227,8 +230,10 @@ class ChartView(QWidget):
 
     def explain_current(self) -> None:
         """Open the derivation of the figure one is on."""
-        if self.can_explain:
-            self.explain.emit(self._explained())
+        found = self._explained()
+        found = found() if callable(found) else found
+        if found:
+            self.explain.emit(found)
 
     def activate(self, index: int) -> None:
         """A click, or Enter: a figure opens its derivation."""
@@ -236,10 +241,13 @@ class ChartView(QWidget):
         self.explain_current()
 
     def _explained(self) -> Any:
+        """A figure, its key, or what works it out; nothing where the point one is on is none."""
         index = self._hover.index if self._hover is not None else None
-        return (
-            self._chart.explained(self._data, index) if index is not None and hasattr(self._chart, "explained") else ""
-        )
+        if index is None:
+            return ""
+        if self.explainer is not None:
+            return partial(self.explainer, index)
+        return self._chart.explained(self._data, index) if hasattr(self._chart, "explained") else ""
 
     def _tell(self) -> None:
         """What a screen reader says of the chart: the point one is on, else its sentence."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from planner import library, units
 from planner.costing import quote
 from planner.costing.quote import Quote
 from planner.errors import TrainplanError
 from planner.plan import offers
-from planner.plan.cluster import Accelerator
+from planner.plan.cluster import Accelerator, Fabric
 from planner.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from planner.estimate import Figure
 
 Fact = tuple[str, str]
 
@@ -109,6 +113,39 @@ def offer_names(plan: Plan) -> list[str]:
         return [""]
 
 
+def hardware_figure(plan: Plan, name: str) -> Figure | None:
+    """What a fact of `data_sheet` or `cluster_facts` is as a figure with its source; None of one that is none."""
+    from planner.estimate import Figure
+    from planner.formula import given, recording
+
+    cluster, fabric, device = plan.cluster, plan.cluster.fabric, plan.cluster.accelerator
+    sheet, links = _source(device), _source(fabric)
+    if name == "GPUs":
+        with recording():
+            nodes = given("nodes", float(cluster.nodes), source="plan")
+            gpus = nodes * given("gpus_per_node", float(cluster.gpus_per_node), source="plan")
+        return Figure.of("hardware.gpus", name, gpus, "GPUs", kind="assumed")
+    if name == "Price":
+        with recording():
+            price = _price(plan, quote.quote)
+        return Figure.of("hardware.price", name, price.usd_per_gpu_hour, "USD/h", kind=price.kind, source=price.told())
+    grid = _grid(plan) or {}
+    known: dict[str, tuple[float | None, str, str]] = {
+        "Memory": (device.memory_bytes, "B", sheet),
+        "Memory bandwidth": (device.memory_bandwidth_bytes_per_s, "B/s", sheet),
+        "Scale-up link": (device.link_bytes_per_s, "B/s", sheet), "Power limit": (device.tdp_w, "W", sheet),
+        "Network a GPU": (fabric.bits_per_s_per_gpu, "bit/s", links),
+        "Grid": (grid.get("kg_per_kwh"), "kg/kWh", f"{grid.get('source')} ({grid.get('as_of')})"),
+        **{f"Peak {one}": (value, "FLOP/s", sheet) for one, value in device.peak_flops.model_dump().items()},
+    }  # fmt: skip
+    value, unit, source = known.get(name, (None, "", ""))
+    return None if value is None else Figure.of("hardware", name, value, unit, kind="published", source=source)
+
+
+def _source(part: Accelerator | Fabric) -> str:
+    return f"{part.name}: " + ", ".join(filter(None, (part.source, part.as_of, part.confidence)))
+
+
 def _price(plan: Plan, quoted: Callable[[Plan], Quote]) -> Quote:
     try:
         return quoted(plan)
@@ -116,7 +153,7 @@ def _price(plan: Plan, quoted: Callable[[Plan], Quote]) -> Quote:
         return Quote.unknown(str(error), "prices.offer")
 
 
-def _grid(plan: Plan) -> dict[str, object] | None:
+def _grid(plan: Plan) -> dict[str, Any] | None:
     try:
         return library.grid(plan.prices.grid_region)
     except (TrainplanError, KeyError):

@@ -43,6 +43,8 @@ QLabel[role="muted"], QLabel[role="hint"] { color: $muted; }
 QLabel[role="error"] { color: $bad; }
 QLabel[role="warning"] { color: $warning; }
 QLabel[role="good"] { color: $good; }
+QLabel[figure="true"]:hover { color: $accent; }
+QLabel[figure="true"]:focus { color: $accent; background: $accent_soft; border-radius: 4px; }
 QLabel[chip="measured"] {
     background: $good_soft; color: $good; border: 1px solid $good; border-radius: 8px; padding: 1px 7px; }
 QLabel[chip="calibrated"] {

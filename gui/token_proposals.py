@@ -8,9 +8,10 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from gui.facts import FigureLabel
 from gui.fields import TextField, mark
 from gui.forms import QUIET_MS, sentence
-from gui.widgets import Card, button, label, row
+from gui.widgets import Card, button, column, label, row
 from planner import units
 from planner.errors import TrainplanError
 
@@ -28,6 +29,7 @@ class TokenProposals(Card):
 
     taken = Signal(object)
     helped = Signal(str)
+    explain_figure = Signal(object)
 
     def __init__(self) -> None:
         super().__init__("How many tokens?", "tokens.proposals")
@@ -54,6 +56,7 @@ class TokenProposals(Card):
         self.add(line, self._message, self.within, self.optimal)
         for one in (self.within, self.optimal):
             one.taken.connect(self.taken)
+            one.explain_figure.connect(self.explain_figure)
         self._message.hide()
         self.within.hide()
 
@@ -88,19 +91,22 @@ class _Line(QWidget):
     """One proposal and its button."""
 
     taken = Signal(object)
+    explain_figure = Signal(object)
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self._tokens = 0
-        self._words = label(wrap=True)
-        self._words.setObjectName(f"{name}.words")
-        self._words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._tokens, self._figures = 0, {}
+        self._words, self._expected = FigureLabel(f"{name}.words"), FigureLabel(f"{name}.perplexity")
+        for one in (self._words, self._expected):
+            one.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+            one.opened.connect(lambda key: self.explain_figure.emit(self._figures[key]))
+        mark(self._expected, "role", "muted")
         self.use = button("Use", f"{name}.use")
         self.use.clicked.connect(lambda: self.taken.emit(self._tokens))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(12)
-        line.addWidget(self._words, 1)
+        line.addWidget(column(self._words, self._expected, spacing=2), 1)
         line.addWidget(self.use, 0, Qt.AlignmentFlag.AlignTop)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -111,12 +117,15 @@ class _Line(QWidget):
     def show_proposal(self, found: Proposal, now: int) -> None:
         """Show it; what the plan has already need not be taken."""
         self._tokens, point = found.tokens, found.point
+        self._figures = {one.key: one for one in (found.figure, found.perplexity)}
         each = units.show(point.tokens / point.parameters)
         said = f"{found.words}: {units.show(point.tokens)} tokens, {each} a parameter"
+        self._words.show_text(said, found.figure.key, found.figure.label)
         if point.perplexity is not None:
             band = f" ({point.low:.2f} – {point.high:.2f})" if point.low is not None else ""
-            said += f"; perplexity {point.perplexity:.2f}{band}"
-        self._words.setText(said)
+            words = f"perplexity {point.perplexity:.2f}{band}"
+            self._expected.show_text(words, found.perplexity.key, "What the default law expects")
+        self._expected.setVisible(point.perplexity is not None)
         self.use.setEnabled(found.tokens != now)
         self.use.setText("Use" if found.tokens != now else "✓ used")
         self._make_room()
@@ -124,4 +133,5 @@ class _Line(QWidget):
 
     def _make_room(self) -> None:
         """All lines of the words: a scrolled card's layout, asked for its least height, counts one."""
-        self._words.setMinimumHeight(max(0, self._words.heightForWidth(self._words.width())))
+        for one in (self._words, self._expected):
+            one.setMinimumHeight(max(0, one.heightForWidth(one.width())))

@@ -43,6 +43,9 @@ COLUMNS = [
     Column("pieces", "Pieces", is_words=True),
     Column("source", "Source", is_words=True),
 ]
+EXPLAINED = ("tokens", "bytes_per_token", "tokens_per_word", "perplexity", "plan_tokens", "train_time_s", "gpu_hours",
+             "cost_usd")  # fmt: skip
+"""Columns whose numbers have a derivation."""
 
 
 class TokenView(QWidget):
@@ -50,11 +53,14 @@ class TokenView(QWidget):
 
     run = Signal(list)
     failed = Signal(str)
+    explain_figure = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self._folder = QTemporaryDir()
         self._plan: Plan | None = None
+        self._asked: tuple[Plan | None, str, str] = (None, "", "")
+        self._answer: dict[str, Any] = {}
         self.text = QPlainTextEdit()
         self.text.setObjectName("tokens.text")
         self.text.setAccessibleName("Text to cut into tokens")
@@ -78,6 +84,8 @@ class TokenView(QWidget):
         self.status.setObjectName("tokens.status")
         self.table = RowTable("tokens.rows", "Tokenizers", COLUMNS)
         self.table.empty_text = "Press Count."
+        self.table.explained = frozenset(EXPLAINED)
+        self.table.explain.connect(self._explain)
         self._build()
 
     def _build(self) -> None:
@@ -113,6 +121,7 @@ class TokenView(QWidget):
         said = ["tokens", str(text), "--plan", str(plan), "--events", "--base", self.base.currentData()]
         if self.perplexity.text().strip():
             said.append(f"--perplexity={self.perplexity.text().strip()}")
+        self._asked = self._plan, self.base.currentData(), self.perplexity.text().strip()
         self.start.setEnabled(False)
         self._say("Counting…", "muted")
         self.run.emit(said)
@@ -126,7 +135,7 @@ class TokenView(QWidget):
         if outcome.status != "done":
             self._say(f"✕ {sentence(outcome.message)}", "error")
             return
-        answer = outcome.result
+        answer = self._answer = outcome.result
         rows = [
             {**one, "pieces": " | ".join(one["pieces"]) or None, "perplexity": one.get("perplexity"),
              "plan_tokens": one["plan"]["tokens"], **{key: one["plan"][key] for key in
@@ -140,6 +149,29 @@ class TokenView(QWidget):
         short = [warning for warning in answer["warnings"] if "says little" in warning]
         self._say("; ".join([words, *short]), "muted")
 
+    def _explain(self, line: int, column: str) -> None:
+        """The derivation of a cell, of what was asked."""
+        plan, base, typed = self._asked
+        counts = {one["name"]: _count(one, self._answer) for one in self._answer["tokenizers"]}
+        if plan is None or base not in counts:
+            self.failed.emit("The tokenizer of the plan is not installed here, so this cannot be derived.")
+            return
+        one = counts[self._answer["tokenizers"][line]["name"]]
+        try:
+            found = tokenizers.explained(column, one, counts[base], plan, float(typed) if typed else None)
+        except (TrainplanError, ValueError) as error:
+            self.failed.emit(str(error))
+            return
+        if found is not None:
+            self.explain_figure.emit(found)
+
     def _say(self, text: str, role: str) -> None:
         mark(self.status, "role", role)
         self.status.setText(text)
+
+
+def _count(one: dict[str, Any], answer: dict[str, Any]) -> tokenizers.Count:
+    return tokenizers.Count(
+        one["name"], one["title"], one["vocabulary"], one["tokens"], one["kind"], one["source"], answer["bytes"],
+        answer["words"],
+    )  # fmt: skip

@@ -33,7 +33,6 @@ from gui.pages import PAGES
 from gui.pages.page import DescribePage, Page
 from gui.palette import Entry, Palette
 from gui.plan_files import DEFAULT_PLAN, PlanFiles
-from gui.row_table import RowTable
 from gui.settings import Settings
 from gui.sidebar import Sidebar
 from gui.state import Estimator, State
@@ -189,8 +188,7 @@ class Window(QMainWindow):
                 made.load_config.connect(self.files.ask_config)
             if key == "results":
                 made.export.connect(self.files.ask_export)
-            if hasattr(made, "explain_figure"):
-                made.explain_figure.connect(self.explain_figure)
+            made.explain_figure.connect(self.explain_figure)
             self.pages[key] = made
             self.stack.addWidget(made)
             self._show_sign(key)
@@ -272,7 +270,7 @@ class Window(QMainWindow):
         """Explain the card or the table's figure one is on, else the first figure of the verdict."""
         focused = QApplication.focusWidget()
         is_one = isinstance(focused, FigureTree | ComparisonTree)
-        if is_one or (isinstance(focused, ChartView | RowTable) and focused.can_explain):
+        if is_one or getattr(focused, "can_explain", False):  # a chart, a table, a fact, a score
             focused.explain_current()
         else:
             self.explain(focused.key if isinstance(focused, MetricCard) else "time.training")

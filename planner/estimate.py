@@ -101,6 +101,18 @@ CALIBRATION = "calibration"
 """Name of the leaf by which a derivation tells that it rests on one."""
 
 
+@formula("B·s", unit="tokens", source="definition of the global batch")
+def step_tokens(batch: Number, sequence: Number) -> Number:
+    """Tokens of one optimizer step."""
+    return batch * sequence
+
+
+@formula("B/dp", unit="sequences", source="each data-parallel rank has an equal share of the global batch")
+def rank_sequences(batch: Number, dp: Number) -> Number:
+    """Sequences of one optimizer step on one data-parallel rank."""
+    return batch / dp
+
+
 @formula("D/(B·s)", unit="steps", source="definition of an optimizer step")
 def training_steps(tokens: Number, batch: Number, sequence: Number) -> Number:
     """Optimizer steps of the whole training; the last may be partial."""
@@ -204,6 +216,18 @@ class Figure:
     formula: str
     source: str
     node: Node | None
+
+    @classmethod
+    def of(
+        cls, key: str, label: str, value: Any, unit: str, interval: tuple[float | None, float | None] = (None, None),
+        kind: Kind = "estimated", source: str = "",
+    ) -> Figure:  # fmt: skip
+        """Of a number with the derivation that it remembers; of a plain one with `source` as its only step."""
+        node = value.node if isinstance(value, Traced) else None
+        if node is None and source:
+            node = Node(label, "", source, unit, float(value), kind=kind)
+        told = (node.expression, node.source) if node is not None else ("", "")
+        return cls(key, label, float(value), unit, *interval, kind, told[0], source or told[1], node)
 
     @property
     def section(self) -> str:
@@ -563,7 +587,7 @@ class _Figures:
 
     def add(self, key: str, label: str, value: Any, unit: str, spread: str = "", kind: Kind = "estimated") -> None:
         interval = _interval(float(value), spread, self._bands)
-        figure = _figure(key, label, value, unit, interval, kind)
+        figure = Figure.of(key, label, value, unit, interval, kind)
         if self._calibrated and figure.node and self._rests_on_calibration(figure.node):
             kind = "calibrated" if kind == "estimated" else kind
             figure = replace(figure, kind=kind, source=f"{figure.source}; {self._calibrated.told}")
@@ -600,6 +624,8 @@ def _add_work(figures: _Figures, plan: Plan, w: Workload, o: Outcome) -> None:
     figures.add("work.hardware_flops", "Hardware FLOPs", o.hardware_flops, "FLOP")
     figures.add("work.rule_of_thumb", "6·N·D", flops.rule_of_thumb_flops(o.parameters.active, w.tokens), "FLOP")
     figures.add("work.steps", "Optimizer steps", o.steps, "")
+    figures.add("work.step_tokens", "Tokens a step", step_tokens(w.batch, w.sequence), "tokens")
+    figures.add("work.rank_sequences", "Sequences a step and rank", rank_sequences(w.batch, w.dp), "sequences")
 
 
 def _add_memory(figures: _Figures, o: Outcome) -> None:
@@ -671,14 +697,6 @@ def _interval(value: float, spread: str, bands: Mapping[str, tuple[float, float]
     if spread in bands:
         return value * bands[spread][0], value * bands[spread][1]
     return None, None
-
-
-def _figure(
-    key: str, label: str, value: Any, unit: str, interval: tuple[float | None, float | None], kind: Kind
-) -> Figure:
-    node = value.node if isinstance(value, Traced) else None
-    expression = node.expression if node else ""
-    return Figure(key, label, float(value), unit, *interval, kind, expression, node.source if node else "", node)
 
 
 def _fields(part: Any) -> dict[str, float]:

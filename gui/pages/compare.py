@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
@@ -67,8 +67,6 @@ class ComparePage(Page):
     """Keeps scenarios, asks for sensitivity and advice when they are looked at, and never while one types."""
 
     key = "compare"
-    explain_figure = Signal(object)
-    """Open the derivation of a figure that need not be the plan's."""
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from gui import derived
 from gui.document import Document
+from gui.facts import Facts
 from gui.forms import Form, specs
-from gui.pages.page import DescribePage, Facts
+from gui.pages.page import DescribePage
 from gui.state import State
 from gui.widgets import Card
 from planner import library
 from planner.plan.cluster import Cluster
 from planner.plan.prices import Prices
 from planner.plan.purchase import Owned, Reserved, Spot
+
+WORDS = ("Device", "Known by", "Source")
+"""Facts that are no figures."""
 
 
 class HardwarePage(DescribePage):
@@ -37,6 +41,8 @@ class HardwarePage(DescribePage):
             "owned": Form("Owned hardware", specs(Owned, "prices.owned"), document),
         }
         self._sheet, self._facts = Facts(), Facts()
+        for one in (self._sheet, self._facts):
+            one.opened.connect(self._open)
         self._sheet_card = Card("Data sheet")
         self._sheet_card.add(self._sheet)
         facts = Card("Cluster")
@@ -51,7 +57,17 @@ class HardwarePage(DescribePage):
         if self._offered_for != state.plan.cluster.accelerator.name:
             self._offered_for = state.plan.cluster.accelerator.name
             self._offer.show_names(derived.offer_names(state.plan))
-        self._sheet.show_facts(
-            [("Device", state.plan.cluster.accelerator.name), *derived.data_sheet(state.plan.cluster.accelerator)]
-        )
-        self._facts.show_facts(derived.cluster_facts(state.plan))
+        sheet = [("Device", state.plan.cluster.accelerator.name), *derived.data_sheet(state.plan.cluster.accelerator)]
+        self._sheet.show_facts(sheet, _keys(sheet))
+        cluster = derived.cluster_facts(state.plan)
+        self._facts.show_facts(cluster, _keys(cluster))
+
+    def _open(self, name: str) -> None:
+        """Where a figure of the data sheet, or of the cluster, is from."""
+        found = derived.hardware_figure(self.document.plan, name)
+        if found is not None:
+            self.explain_figure.emit(found)
+
+
+def _keys(facts: list[derived.Fact]) -> dict[str, str]:
+    return {name: name for name, _ in facts if name not in WORDS}

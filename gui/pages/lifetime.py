@@ -47,8 +47,6 @@ class LifetimePage(Page):
     is_automatic = False
     run = Signal(list)
     cancel = Signal()
-    explain_figure = Signal(object)
-    """Open the derivation of a figure that is not the estimate's."""
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
@@ -106,6 +104,9 @@ class LifetimePage(Page):
             view.saved.connect(self.done)
         for chart in self.charts.values():
             chart.description = self.plan_text
+            chart.explain.connect(self.explain_figure)
+        for table in self.tables.values():
+            table.explain_figure.connect(self.explain_figure)
         self._warnings = label(role="muted", wrap=True, size=0.92)
 
     def _build(self) -> None:

@@ -18,6 +18,9 @@ from planner.plan import shipped
 from planner.plan.model import Model
 from planner.plan.plan import Plan
 
+OF_THE_RECIPE = ("work.step_tokens", "work.rank_sequences")
+"""Figures of the work that the Training page shows."""
+
 
 class ModelPage(DescribePage):
     """The transformer's dimensions."""
@@ -67,7 +70,8 @@ class ModelPage(DescribePage):
         self._source.setText(f"Source: {model.source} {model.as_of}".strip() if model.source else "")
         if state.estimate:
             figures = state.estimate.figures
-            self._parts.show_figures([figure for key, figure in figures.items() if key.startswith("work.")], None)
+            shown = [one for key, one in figures.items() if key.startswith("work.") and key not in OF_THE_RECIPE]
+            self._parts.show_figures(shown, None)
 
     def reset(self, plan: Plan) -> None:
         """Show the plan's model again."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from gui.derived import Fact, blanks
+from gui.derived import blanks
 from gui.document import Document
 from gui.forms import FieldSpec, Form
 from gui.pages import PAGES
 from gui.sidebar import Sign
 from gui.state import State
-from gui.widgets import column, label, scrolling
+from gui.widgets import column, scrolling
 from planner.plan import file
 from planner.plan.plan import Plan
 
@@ -26,7 +26,9 @@ class Page(QWidget):
     sections: ClassVar[tuple[str, ...]]
 
     explain = Signal(str)
-    """Open the derivation of a figure, by key."""
+    """Open the derivation of one of the estimate's figures, by key."""
+    explain_figure = Signal(object)
+    """Open the derivation of a figure that is not the estimate's."""
     help = Signal(str)
     """What the field is that one is in."""
     failed = Signal(str)
@@ -120,34 +122,3 @@ class DescribePage(Page):
                 "!", "warning", f"{len(problems)} warning{'s' if len(problems) > 1 else ''}: {problems[0].message}"
             )
         return Sign("✓", "good", "complete")
-
-
-class Facts(QWidget):
-    """Names and values in two aligned columns; made once, filled often."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(14)
-        self._grid.setVerticalSpacing(6)
-        self._grid.setColumnStretch(1, 1)
-        self._labels: list[tuple[QLabel, QLabel]] = []
-
-    def show_facts(self, facts: list[Fact]) -> None:
-        """Fill in; spare lines are hidden."""
-        while len(self._labels) < len(facts):
-            name, value = label(role="muted"), label(wrap=True)
-            line = len(self._labels)
-            self._grid.addWidget(name, line, 0)
-            self._grid.addWidget(value, line, 1)
-            name.setAlignment(Qt.AlignmentFlag.AlignTop)
-            value.setAlignment(Qt.AlignmentFlag.AlignTop)
-            self._labels.append((name, value))
-        for number, (name, value) in enumerate(self._labels):
-            shown = number < len(facts)
-            if shown:
-                name.setText(facts[number][0])
-                value.setText(facts[number][1])
-            name.setVisible(shown)
-            value.setVisible(shown)

@@ -12,10 +12,11 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QTabWidget, QVBoxLayout, QWid
 from gui.chart_table import ChartTable
 from gui.chart_view import ChartView
 from gui.document import Document
+from gui.facts import Facts
 from gui.fields import CheckField
 from gui.forms import sentence
 from gui.jobs import Job, Outcome
-from gui.pages.page import Facts, Page
+from gui.pages.page import Page
 from gui.row_table import Column, RowTable
 from gui.sidebar import Sign
 from gui.state import State
@@ -28,6 +29,7 @@ from planner.plan.file import write_atomically
 if TYPE_CHECKING:
     from planner.quality.frontier import Demand, Frontier, Point
 
+WITHIN, WITHIN_TO = "Within 0.5 % from", "to"
 SOON_MS = 20
 """The verdict is painted before the law is asked."""
 ADVICE = [
@@ -53,6 +55,7 @@ class PerplexityPage(Page):
         self._state: State | None = None
         self._asked: tuple[Any, ...] = ()
         self._found: Frontier | None = None
+        self._figures: dict[str, Any] = {}
         self._demand: tuple[Any, Demand | None] = (None, None)
         self._job: tuple[list[str], Callable[[Job], Any]] = ([], lambda job: None)
         self._soon = QTimer(self, singleShot=True, interval=SOON_MS)
@@ -94,10 +97,21 @@ class PerplexityPage(Page):
         self.use.setToolTip("Scale the plan's model to the best size, trained on its tokens; one step to undo")
         self.use.clicked.connect(self.use_optimum)
         self._best, self._life, self._plan, self._price = Facts(), Facts(), Facts(), Facts()
+        for facts in (self._best, self._life, self._plan, self._price):
+            facts.opened.connect(self._open)
         self._warnings = label(role="muted", wrap=True, size=0.92)
         self._law_words = label(wrap=True)
         self._law_words.setObjectName("perplexity.about_law")
         self.advice = RowTable("perplexity.advice", "Advice for the recipe", ADVICE, bold=lambda one: one["sign"])
+        self.advice.explained = frozenset({"advised"})
+        self.advice.explain.connect(lambda line, _: self._explain_advice(line))
+        self.published.table.explained = frozenset({"value"})
+        self.published.table.explain.connect(
+            lambda line, _: self.explain_figure.emit(self.published.shown[line].figure)
+        )
+        self.tokens.explain_figure.connect(self.explain_figure)
+        self.chart.explain.connect(self.explain_figure)
+        self.table.explain_figure.connect(self.explain_figure)
 
     def _build(self) -> None:
         self.tabs = QTabWidget()
@@ -193,9 +207,10 @@ class PerplexityPage(Page):
         self._found = found
         self.verdict.setText(f"{found.verdict}.")
         self._show_chart()
-        self._best.show_facts(_point(found.optimum, found.bands))
-        self._plan.show_facts(_plan_facts(found))
-        self._life.show_facts(_life_facts(found))
+        self._figures = {}
+        self._best.show_facts(_point(found.optimum, found.bands), _keys("optimum"))
+        self._plan.show_facts(_plan_facts(found), _keys("plan"))
+        self._life.show_facts(_life_facts(found), _keys("lifetime"))
         self._life_card.setVisible(found.lifetime is not None)
         self._show_prices(found)
         self._warnings.setText("\n".join(f"! {sentence(warning)}" for warning in found.warnings))
@@ -220,11 +235,20 @@ class PerplexityPage(Page):
             (words, "never" if ratio == float("inf") else f"{ratio:.3g}× compute")
             for words, ratio in off_optimum(found)
         ]
+        keys = {words: f"off.{words}" for words, _ in facts} | {WITHIN: "flat.smallest", WITHIN_TO: "flat.largest"}
         flat = same_quality_sizes(found.law, found.budget_flops) if found.unique_tokens is None else None
         if flat:
-            facts.append(("Within 0.5 %", f"{units.show(flat[0])} – {units.show(flat[1])}"))
-        self._price.show_facts(facts)
+            facts += [(WITHIN, units.show(flat[0])), (WITHIN_TO, units.show(flat[1]))]
+        self._price.show_facts(facts, keys)
         self._price_card.setVisible(bool(facts))
+
+    def _open(self, key: str) -> None:
+        """The derivation of a fact; all are worked out when the first is asked for."""
+        from planner.quality.frontier_figures import figures
+
+        if self._found is not None:
+            self._figures = self._figures or figures(self._found, self._asked[0])
+            self.explain_figure.emit(self._figures[key])
 
     def _show_advice(self, found: Frontier) -> None:
         from planner.quality.recipe import hints
@@ -233,6 +257,11 @@ class PerplexityPage(Page):
             return
         rows = [{**vars(one), "sign": "!" if one.is_notable else ""} for one in hints(self._state.estimate, found.law)]
         self.advice.show_rows(rows, "No advice.")
+
+    def _explain_advice(self, line: int) -> None:
+        figure = self.advice.rows.rows[line]["figure"]
+        if figure is not None:
+            self.explain_figure.emit(figure)
 
     # What one can do.
 
@@ -351,6 +380,15 @@ def _plan_facts(found: Frontier) -> list[tuple[str, str]]:
     ratio = found.plan.compute_ratio
     excess = [("Least compute ×", f"{ratio:.3g}×")] if ratio is not None else []
     return [("Compute", show_budget(found.plan.flops, "FLOP")), *_point(found.plan.point), *excess]
+
+
+def _keys(prefix: str) -> dict[str, str]:
+    """Of the figures that the facts are, by the facts' names."""
+    named = {
+        "Parameters": "parameters", "Tokens": "tokens", "Each sees": "each", "Perplexity": "perplexity",
+        "Compute": "flops", "Least compute ×": "ratio", "Training": "ratio", "To serve": "served",
+    }  # fmt: skip
+    return {name: f"{prefix}.{key}" for name, key in named.items()}
 
 
 def _life_facts(found: Frontier) -> list[tuple[str, str]]:

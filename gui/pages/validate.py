@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QSizePolicy, QTabWidget, QVBoxLayout
 
 from gui.document import Document
+from gui.facts import EXPLAIN_KEYS
 from gui.fields import ComboField, mark
 from gui.jobs import Job, Outcome
 from gui.linked_chart import LinkedChart
@@ -19,6 +22,10 @@ from gui.sidebar import Sign
 from gui.state import State
 from gui.widgets import beside, button, column, elided, framed, label, row
 from planner import units
+from planner.errors import TrainplanError
+
+if TYPE_CHECKING:
+    from planner.estimate import Figure
 
 METRICS = {
     "step_time_s": "Step time", "memory_bytes": "Memory", "gpu_hours": "GPU-hours", "energy_kwh": "Energy",
@@ -132,12 +139,21 @@ class ValidatePage(Page):
         self.source.chosen.connect(lambda _: self._fill_rows())
         self.table = RowTable("validate.rows", "Published runs", ROWS)
         self.table.chosen.connect(self._choose_line)
+        self.table.explained = frozenset({"predicted_text", "published_text", "error"})
+        self.table.explain.connect(lambda line, column: self._explain(self._lines[line], column == "published_text"))
         self.by_source = RowTable("validate.by_source", "Errors by source", SCORES, bold=lambda one: one["is_all"])
         self.by_source.opened.connect(self._open_source)
         self.by_gpu = RowTable("validate.by_gpu", "Errors by GPU", _named("GPU"), bold=lambda one: one["is_all"])
+        for table in (self.by_source, self.by_gpu):
+            table.explained = frozenset(column.key for column in SCORES[1:])
+            table.explain.connect(partial(self._explain_score, table))
+        for name, card in self.cards.items():
+            card.opened.connect(partial(self._explain_card, name))
         self.chart = LinkedChart("predicted_against_published", "Predicted against published")
         self.chart.setMinimumHeight(150)
         self.chart.picked.connect(self._choose_point)
+        self.chart.explain.connect(self.explain_figure)
+        self.chart.explainer = lambda number: self._figure(self._drawn[number])
         self.chart.failed.connect(self.failed)
         self.chart.saved.connect(self.done)
 
@@ -282,6 +298,40 @@ class ValidatePage(Page):
         self.tabs.setCurrentIndex(0)
         self.table.choose(next(line for line, one in enumerate(self._lines) if one is self._drawn[number]))
 
+    def _figure(self, one: dict[str, Any], *, published: bool = False) -> Figure | None:
+        """A row's prediction, or its published figure; said where there is none."""
+        from planner.validation.derivation import explained
+
+        if one["skipped"]:
+            self.failed.emit(f"Nothing is predicted of {one['id']}: {one['skipped']}")
+            return None
+        path = Path(self._good) if self._good else None
+        try:
+            return explained(one["id"], one["metric"], path)[published]
+        except TrainplanError as error:
+            self.failed.emit(str(error))
+            return None
+
+    def _explain(self, one: dict[str, Any], published: bool) -> None:
+        found = self._figure(one, published=published)
+        if found is not None:
+            self.explain_figure.emit(found)
+
+    def _explain_card(self, name: str) -> None:
+        from planner.validation.score import score_figure
+
+        found = score_figure(name, self._answer["summary"], "the table") if self._answer else None
+        if found is not None:
+            self.explain_figure.emit(found)
+
+    def _explain_score(self, table: RowTable, line: int, column: str) -> None:
+        from planner.validation.score import score_figure
+
+        scored = table.rows.rows[line]
+        found = score_figure(column, scored, "the table" if scored["is_all"] else scored["name"])
+        if found is not None:
+            self.explain_figure.emit(found)
+
     def _open_source(self, line: int) -> None:
         """The runs of one source."""
         name = self.by_source.rows.rows[line]
@@ -308,13 +358,15 @@ class ValidatePage(Page):
 
 
 class _ScoreCard(QFrame):
-    """One figure of the summary."""
+    """One figure of the summary. A click, Enter or F1 tells how it is scored."""
+
+    opened = Signal()
 
     def __init__(self, name: str, title: str, note: str) -> None:
         super().__init__()
         self.setObjectName(f"validate.card.{name}")
         self.setAccessibleName(title)
-        self.setProperty("card", "true")
+        self.setProperty("metric", "true")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 10, 8)
         layout.setSpacing(1)
@@ -322,7 +374,30 @@ class _ScoreCard(QFrame):
         self.value.setObjectName(f"validate.card.{name}.value")
         for words in (elided(title, "muted", size=0.9), self.value, elided(note, "muted", size=0.85)):
             layout.addWidget(words)
-        self.setToolTip(f"{title}: {note}")
+        self.setToolTip(f"{title}, {note}: explain this number (F1)")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    @property
+    def can_explain(self) -> bool:
+        """It is a figure."""
+        return True
+
+    def explain_current(self) -> None:
+        """Ask how it is scored."""
+        self.opened.emit()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click explains."""
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.opened.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter, Space and F1 explain."""
+        if event.key() in EXPLAIN_KEYS:
+            self.opened.emit()
+        else:
+            super().keyPressEvent(event)
 
     def show_text(self, text: str) -> None:
         """Show the figure."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,8 +13,9 @@ from matplotlib.figure import Figure
 from planner.charts import scatter, style, ticks
 from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
+from planner.estimate import Figure as Explained
 from planner.formula import Array
-from planner.quality.task import Comparison, Way
+from planner.quality.task import Comparison, Way, break_even_figure, cost_figure
 from planner.units import show
 
 TITLE = "General or specific"
@@ -104,6 +106,24 @@ def readout(data: Data, index: int) -> str:
 
 def _calls(data: Data) -> Array:
     return np.asarray(np.geomspace(*_range(data), _POINTS))
+
+
+def explained(data: Data, index: int) -> Callable[[], Explained]:
+    """The dollars of a way after so many calls, or the calls of a break-even; the derivation when it is asked for."""
+    if index < len(data.break_evens):
+        pair = data.break_evens[index][0]
+        first, second = ({way.key: way for way in data.ways}[key] for key in pair.split(" → "))
+        return partial(break_even_figure, first, second)
+    way, at = divmod(index - len(data.break_evens), _POINTS)
+    return partial(cost_figure, data.ways[way], float(_calls(data)[at]))
+
+
+def of_row(data: Data, row: int) -> int:
+    """Which point a row of the table is; a way's row is its line at the calls that come nearest the plan's."""
+    ways, met = len(data.ways), len(data.break_evens)
+    if row >= ways:
+        return row - ways
+    return met + row * _POINTS + int(np.argmin(np.abs(np.log(_calls(data) / data.calls))))
 
 
 def describe(data: Data) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +14,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from planner.charts import scatter, style, ticks
 from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
-from planner.quality.lifetime import Choice, Life
+from planner.estimate import Figure as Explained
+from planner.quality.lifetime import Choice, Life, choice_figure
 from planner.units import show
 
 TITLE = "Cost over the life, by size"
@@ -33,6 +36,8 @@ class Data:
     marked: tuple[Choice, ...] = ()
     source: str = ""
     """Of the law and of both prices."""
+    life: Life | None = field(default=None, compare=False, repr=False)
+    """What it was drawn from, which tells how each point was computed."""
 
     @classmethod
     def of_life(cls, found: Life) -> Data:
@@ -45,7 +50,7 @@ class Data:
             found.estimate.plan.name, found.life.served_tokens,
             tuple(choice.parameters for choice in kept), tuple(choice.tokens for choice in kept),
             tuple(choice.training_usd for choice in kept), tuple(choice.serving_usd for choice in kept),
-            (found.best, found.plan, found.compute_optimal), found.sources,
+            (found.best, found.plan, found.compute_optimal), found.sources, found,
         )  # fmt: skip
 
     @property
@@ -119,6 +124,23 @@ def readout(data: Data, index: int) -> str:
         data.source,
     ]  # fmt: skip
     return "\n".join(told).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def explained(data: Data, index: int) -> Callable[[], Explained] | None:
+    """What training and serving that size cost, with the derivation, worked out when it is asked for."""
+    if data.life is None:
+        return None
+    kept = {choice.parameters: choice for choice in data.life.curve}
+    named = len(data.marked)
+    return partial(
+        choice_figure, data.life, data.marked[index] if index < named else kept[data.parameters[index - named]]
+    )
+
+
+def of_row(data: Data, row: int) -> int:
+    """Which point a row of the table is: there the named sizes come last."""
+    curve = len(data.parameters)
+    return row + len(data.marked) if row < curve else row - curve
 
 
 def describe(data: Data) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
 
 from planner.charts import scatter
 from planner.charts.style import Table
+from planner.estimate import Figure
 from planner.quality.budget import show_budget
 from planner.quality.frontier import Frontier, Line, Point
+from planner.quality.frontier_figures import figures, perplexity_figure
 from planner.quality.observed import Group, Placed
 from planner.units import show
 
@@ -62,6 +65,8 @@ class Data:
     observed: tuple[Series, ...] = ()
     lines: tuple[Line, ...] = ()
     price_source: str = ""
+    frontier: Frontier | None = field(default=None, compare=False, repr=False)
+    """What it was drawn from, which tells how each point was computed."""
     limits: tuple[tuple[str, float], ...] = ()
     """Words and size at which the budget passes once, four, sixteen times over the data there are."""
 
@@ -82,7 +87,7 @@ class Data:
             optimum=_marker("compute-optimal", found.optimum, law.source, "the best of this budget"),
             lifetime=_lifetime(found), plan=_plan(found), family=_family(family, law.title, law.source),
             observed=tuple(_observed(group) for group in observed), lines=found.lines if with_lines else (),
-            price_source=found.price_source, limits=tuple(_limits(found)),
+            price_source=found.price_source, limits=tuple(_limits(found)), frontier=found,
         )  # fmt: skip
 
     @property
@@ -130,6 +135,41 @@ def readout(data: Data, index: int) -> str:
     return ""
 
 
+def explained(data: Data, index: int) -> Callable[[], Figure | None] | None:
+    """The perplexity that a point is: under the law, with its derivation; of an observed model, as published.
+
+    Worked out when it is asked for: the pointer passes over many.
+    """
+    found = data.frontier
+    if found is None:
+        return None
+    if index < len(data.markers):
+        return partial(_explained_marker, data, found, data.markers[index])
+    index -= len(data.markers)
+    if index < len(data.parameters):
+        band = (data.low[index], data.high[index]) if data.low else (None, None)
+        budget, flops, size = data.budget, found.budget_flops, data.parameters[index]
+    else:
+        places = [(line, N) for line in data.lines for N in line.parameters]
+        line, size = places[index - len(data.parameters)]
+        budget, flops, band = line.label, line.flops, (None, None)
+    return partial(
+        perplexity_figure, found.law, size, math.nan, label=f"Perplexity at {budget}", band=band, flops=flops,
+        unique_tokens=found.unique_tokens,
+    )  # fmt: skip
+
+
+def _explained_marker(data: Data, found: Frontier, one: Marker) -> Figure | None:
+    named = {"optimum": data.optimum, "plan": data.plan, "lifetime": data.lifetime}
+    name = next((name for name, marker in named.items() if marker is one), "")
+    if name:
+        return figures(found).get(f"{name}.perplexity")
+    label = f"Perplexity of {one.label}"
+    if one.kind == "published":
+        return Figure.of("quality.published", label, one.perplexity, "", kind="published", source=one.source)
+    return perplexity_figure(found.law, one.parameters, one.tokens or math.nan, label=label)
+
+
 def table(data: Data) -> Table:
     """Every point and marker with its kind and source."""
     header = (
@@ -156,6 +196,12 @@ def table(data: Data) -> Table:
         for line in data.lines for N, value in zip(line.parameters, line.perplexity, strict=True)
     ]  # fmt: skip
     return header, rows
+
+
+def of_row(data: Data, row: int) -> int:
+    """Which point a row of the table is: the curve comes first there, and last but the lines here."""
+    curve, marked = len(data.parameters), len(data.markers)
+    return row + marked if row < curve else row - curve if row < curve + marked else row
 
 
 def _number(value: float | None) -> float:

@@ -9,11 +9,26 @@ from matplotlib.figure import Figure
 
 from planner.charts import style, ticks
 from planner.charts.labels import Label, place
-from planner.charts.perplexity_data import Data, Marker, Series, leading, points, readout, series, short, table
+from planner.charts.perplexity_data import (
+    Data,
+    Marker,
+    Series,
+    explained,
+    leading,
+    of_row,
+    points,
+    readout,
+    series,
+    short,
+    table,
+)
 from planner.charts.style import Theme
 from planner.units import show
 
-__all__ = ["TITLE", "Data", "Marker", "Series", "describe", "draw", "leading", "points", "readout", "series", "table"]
+__all__ = [
+    "TITLE", "Data", "Marker", "Series", "describe", "draw", "explained", "leading", "of_row", "points", "readout",
+    "series", "table",
+]  # fmt: skip
 
 TITLE = "Perplexity against size"
 _HEADROOM = 1.30

@@ -180,7 +180,7 @@ def frontier(
     )  # fmt: skip
 
 
-def compute_ratio(law: Law, parameters: Number, best_parameters: float, flops: float) -> Number:
+def compute_ratio(law: Law, parameters: Number, best_parameters: Number, flops: Number) -> Number:
     """Compute that a model of another size needs for the loss of the best one, over the best one's: ≥ 1.
 
     "A 3× smaller model costs 11 % more training for the same loss" is a ratio of 1.11. Infinite where no amount of

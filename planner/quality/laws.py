@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 
 from planner import library
 from planner.errors import InputError
-from planner.formula import Array, Number
+from planner.formula import Array, Number, given
 from planner.plan.section import LARGEST_COUNT
 from planner.quality import losses
 from planner.units import show
@@ -169,6 +169,13 @@ class Law(BaseModel):
             return [float(losses.power_of_size_and_data(parameters, tokens, *power)) for power in powers]
         found = [float(self.optimum(flops).parameters)]
         return [*found, float(self.loss(parameters, tokens))] if self.gives_loss else found
+
+    @property
+    def traced(self) -> Law:
+        """The same law with its constants as published leaves of every derivation; inside `recording()`."""
+        told = f"{self.title}: {self.source}"
+        numbers = {name: given(name, value, source=told, kind="published") for name, value in self.parameters.items()}
+        return self.model_copy(update={"parameters": numbers})
 
     @property
     def words(self) -> list[str]:

@@ -300,6 +300,31 @@ def _composed(result: Estimate, life: Lifetime, hosted: Hosted, law: Law) -> Lif
     )  # fmt: skip
 
 
+def choice_figure(found: Life, one: Choice) -> Figure:
+    """What one size of a life costs, training and serving, with the derivation: both prices are the plan's own."""
+    with recording():
+        trained, asked = (_again(found.figures[f"lifetime.{name}"]) for name in ("training", "serving"))
+        told = f"a size with the plan's own loss of {found.loss:.4g}"
+        size = given("parameters", one.parameters, unit="parameters", source=told)
+        data = given("tokens", one.tokens, unit="tokens", source=told)
+        N = given(
+            "plan's parameters", float(found.estimate.outcome.parameters.active), unit="parameters", source="plan"
+        )
+        D = given("plan's tokens", found.plan.tokens, unit="tokens", source="plan")
+        per_token, served = asked.node.inputs["usd_per_token"], asked.node.inputs["served_tokens"]
+        spent = life_costs.scaled_training_usd(trained, size, data, N, D)
+        served_usd = life_costs.serving_usd(life_costs.scaled_usd_per_token(per_token, size, N), served)
+        value = life_costs.life_usd(spent, 0.0, served_usd)
+    label = f"Training and serving, {one.name}" if one.name else "Training and serving at this size"
+    return Figure.of("lifetime.choice", label, value, "USD", source=found.sources)
+
+
+def _again(figure: Figure) -> Traced:
+    """A figure's value with its derivation, to be reckoned with further."""
+    assert figure.node is not None  # recorded in `life_of`
+    return Traced(figure.value, figure.node)
+
+
 def _finite(ratio: Number) -> float:
     """The ratio of prices, 1 (FLOPs alone) where one of them is unknown."""
     value = float(ratio)
@@ -411,11 +436,8 @@ def _figure(
 ) -> Figure:
     """A figure whose ends are `band` times its value; equal ends: no band."""
     number, (low, high) = float(value), band
-    node = value.node if isinstance(value, Traced) else None
-    return Figure(
-        key, label, number, unit, number * low if low != high else None, number * high if low != high else None, kind,
-        node.expression if node else "", node.source if node else "", node,
-    )  # fmt: skip
+    interval = (number * low, number * high) if low != high else (None, None)
+    return Figure.of(key, label, value, unit, interval, kind)
 
 
 def _warnings(plan: Plan, life: Lifetime, hosted: Hosted, law: Law, best: life_costs.Best) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from planner import library
 from planner.errors import InputError
+from planner.estimate import Figure
 from planner.quality.laws import Law
 
 COLUMNS = (
@@ -51,6 +52,13 @@ class Observation:
         if self.metric in ("perplexity", "word_perplexity"):
             return self.value
         return math.exp(self.value) if self.metric in _NATS else None
+
+    @property
+    def figure(self) -> Figure:
+        """The number with its source."""
+        source = f"{self.source} ({self.confidence}); {Group((self,)).title}"
+        label = f"{self.metric.replace('_', ' ').capitalize()} of {self.model}"
+        return Figure.of("quality.published", label, self.value, "", kind="published", source=source)
 
     @property
     def protocol(self) -> tuple[str, str, float | None, str, str]:

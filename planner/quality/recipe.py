@@ -5,13 +5,14 @@ Each law was fitted far from large runs, and each says so in its file; the words
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from planner.counting import parameters as counting
-from planner.estimate import Estimate
-from planner.formula import Number
+from planner.estimate import Estimate, Figure
+from planner.formula import Number, given, recording
 from planner.plan.model import Model
+from planner.plan.plan import Plan
 from planner.quality import losses
 from planner.quality.laws import DEFAULT, Law, law
 from planner.units import show
@@ -38,28 +39,41 @@ class Hint:
     source: str
     is_notable: bool = False
     """The plan lies far from the advice."""
+    figure: Figure | None = field(default=None, compare=False)
+    """What is advised, with its derivation; None where the law advises no number."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """What to set in the plan to follow it; empty where it does so already, and where the plan has no such field."""
 
     def __str__(self) -> str:
         return f"{self.about}: {self.words} ({self.source})".replace("\N{NO-BREAK SPACE}", " ")
 
     def to_json(self) -> dict[str, Any]:
         """As `frontier --json` prints it."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name not in ("figure", "changes")}
 
 
 def hints(result: Estimate, loss_law: Law | str = DEFAULT) -> list[Hint]:
     """The advice for an estimate's plan. `loss_law` gives the loss at which the critical batch is taken."""
     chosen = law(loss_law) if isinstance(loss_law, str) else loss_law
     plan = result.plan
-    size, tokens = float(result.outcome.parameters.active), float(plan.recipe.tokens)
-    loss = float((chosen if chosen.gives_loss else law(DEFAULT)).loss(size, tokens))
     lean = without_embeddings(plan.model)
-    found = [_critical_batch(float(plan.recipe.batch_tokens), loss), _step_batch(plan.recipe.batch_tokens, tokens)]
-    found.append(_learning_rate(lean, tokens))
+    with recording():
+        size = given("parameters", result.outcome.parameters.active, unit="parameters", source="plan")
+        tokens = given("tokens", float(plan.recipe.tokens), unit="tokens", source="plan")
+        loss = (chosen if chosen.gives_loss else law(DEFAULT)).traced.loss(size, tokens)
+        small = given("parameters", lean, unit="parameters", source="plan, without embedding and head")
+        found = [_critical_batch(plan, loss), _step_batch(plan, tokens), _learning_rate(small, tokens)]
     found.append(_precision(plan.recipe.precision, lean))
     if plan.lifetime is not None and plan.lifetime.precision is not None:
-        found.append(_quantization(plan.lifetime.precision, lean, tokens))
+        found.append(_quantization(plan.lifetime.precision, lean, float(tokens)))
     return found
+
+
+def whole_batch(plan: Plan, tokens: float) -> int:
+    """The global batch, in sequences, that is nearest to so many tokens and that the layout's ranks can share: a
+    multiple of their micro-batches."""
+    share = plan.dp * plan.layout.micro_batch
+    return max(1, round(tokens / plan.recipe.sequence_length / share)) * share
 
 
 def without_embeddings(model: Model) -> float:
@@ -70,19 +84,29 @@ def without_embeddings(model: Model) -> float:
     return with_one - (with_two - with_one)
 
 
-def _critical_batch(batch: float, loss: float) -> Hint:
-    found = law("mccandlish-2018")
-    critical = float(losses.critical_batch_tokens(loss, found.parameters["B_star"], found.parameters["alpha_B"]))
+def _critical_batch(plan: Plan, loss: Number) -> Hint:
+    found, batch = law("mccandlish-2018"), float(plan.recipe.batch_tokens)
+    p = found.traced.parameters
+    advised = losses.critical_batch_tokens(loss, p["B_star"], p["alpha_B"])
+    critical = float(advised)
     steps, tokens = (_excess(critical, batch), _excess(batch, critical))
     words = (
         f"{show(batch)} tokens are {batch / critical:.2g}× the critical batch of {show(critical)} at a loss of "
-        f"{loss:.2f}: {steps:.2g}× the fewest steps, {tokens:.2g}× the fewest tokens"
+        f"{float(loss):.2f}: {steps:.2g}× the fewest steps, {tokens:.2g}× the fewest tokens"
     )
     far = batch > FAR_FROM_CRITICAL * critical or batch < critical / FAR_FROM_CRITICAL
     if far:
         words += "; a smaller one would save compute" if batch > critical else "; a larger one would save time"
-    path = "recipe.global_batch"
-    return Hint("Critical batch", path, show(batch), show(critical), words, found.source, far)
+    figure = Figure.of("recipe.critical_batch", "Critical batch", advised, "tokens")
+    return _of_batch("Critical batch", plan, figure, words, found.source, far)
+
+
+def _of_batch(about: str, plan: Plan, figure: Figure, words: str, source: str, far: bool) -> Hint:
+    """Advice on the global batch, and the nearest one that the layout can have."""
+    nearest, now = whole_batch(plan, figure.value), plan.recipe.global_batch
+    changes = {"recipe.global_batch": nearest} if nearest != now else {}
+    told = show(plan.recipe.batch_tokens), show(figure.value)
+    return Hint(about, "recipe.global_batch", *told, words, source, far, figure, changes)
 
 
 def _excess(of: Number, over: Number) -> Number:
@@ -90,21 +114,24 @@ def _excess(of: Number, over: Number) -> Number:
     return losses.steps_at_batch(1.0, over, of)
 
 
-def _step_batch(batch: float, tokens: float) -> Hint:
-    found, p = law("step-law-2025"), law("step-law-2025").parameters
-    advised = float(losses.power_of_size_and_data(1.0, tokens, p["batch"], 0.0, p["batch_D"]))
-    words = f"{show(advised)} tokens a step for {show(tokens)} tokens in all; the plan has {show(batch)}"
-    words += _outside(found, tokens=tokens)
+def _step_batch(plan: Plan, tokens: Number) -> Hint:
+    found, p, batch = law("step-law-2025"), law("step-law-2025").traced.parameters, float(plan.recipe.batch_tokens)
+    recorded = losses.power_of_size_and_data(1.0, tokens, p["batch"], 0.0, p["batch_D"])
+    advised, data = float(recorded), float(tokens)
+    words = f"{show(advised)} tokens a step for {show(data)} tokens in all; the plan has {show(batch)}"
+    words += _outside(found, tokens=data)
     far = not advised / FAR_FROM_CRITICAL <= batch <= advised * FAR_FROM_CRITICAL
-    return Hint("Batch by the data", "recipe.global_batch", show(batch), show(advised), words, found.source, far)
+    figure = Figure.of("recipe.step_batch", "Batch by the data", recorded, "tokens")
+    return _of_batch("Batch by the data", plan, figure, words, found.source, far)
 
 
-def _learning_rate(lean: float, tokens: float) -> Hint:
-    found, p = law("step-law-2025"), law("step-law-2025").parameters
-    advised = float(losses.power_of_size_and_data(lean, tokens, p["lr"], p["lr_N"], p["lr_D"]))
-    words = f"a peak of {advised:.2g} for {show(lean)} parameters without embeddings and {show(tokens)} tokens"
-    words += _outside(found, parameters=lean, tokens=tokens)
-    return Hint("Learning rate", "", "", f"{advised:.2g}", words, found.source)
+def _learning_rate(lean: Number, tokens: Number) -> Hint:
+    found, p = law("step-law-2025"), law("step-law-2025").traced.parameters
+    advised, size, data = losses.power_of_size_and_data(lean, tokens, p["lr"], p["lr_N"], p["lr_D"]), lean, tokens
+    words = f"a peak of {advised:.2g} for {show(float(size))} parameters without embeddings and {show(float(data))} "
+    words += f"tokens{_outside(found, parameters=float(size), tokens=float(data))}"
+    figure = Figure.of("recipe.learning_rate", "Peak learning rate", advised, "")
+    return Hint("Learning rate", "", "", f"{advised:.2g}", words, found.source, figure=figure)
 
 
 def _precision(precision: str, lean: float) -> Hint:

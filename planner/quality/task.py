@@ -15,13 +15,14 @@ from typing import Any, cast
 from planner import library
 from planner.costing import serving
 from planner.costing.lifetime import break_even_calls, cost_of_calls, fine_tuning_flops
-from planner.estimate import Estimate, estimate
-from planner.formula import Number, recording
+from planner.estimate import Estimate, Figure, estimate
+from planner.formula import Number, Traced, given, recording
 from planner.plan import shipped
 from planner.plan.lifetime import Lifetime, Task
 from planner.plan.model import Model
 from planner.plan.plan import Plan
 from planner.quality.lifetime import host, serving_price, without_nan
+from planner.units import show
 
 SMALL_MODEL = "bert-large-cased"
 SMALL_TRAINING_SHARE = 0.3
@@ -116,6 +117,28 @@ def compare(plan: Plan, result: Estimate | None = None) -> Comparison:
     with recording():
         ways = (_prompted(plan, life), _tuned(plan, life, result), *_small(plan, life, small))
     return Comparison(task, ways)
+
+
+def cost_figure(way: Way, calls: float) -> Figure:
+    """Dollars of a way after so many calls, with the derivation."""
+    with recording():
+        fixed, each = _leaf("fixed", way.fixed_usd), _leaf("per call", way.usd_per_call)
+        value = cost_of_calls(fixed, each, given("calls", calls, source="calls over the life"))
+    return Figure.of("task.cost", f"{way.label}, {show(calls)} calls", value, "USD", source=f"Price: {way.source}")
+
+
+def break_even_figure(first: Way, second: Way) -> Figure:
+    """Calls from which on the second way is cheaper, with the derivation."""
+    with recording():
+        ends = (_leaf(f"{name} of {way.label}", value) for way in (first, second) for name, value in
+                (("fixed", way.fixed_usd), ("per call", way.usd_per_call)))  # fmt: skip
+        value = break_even_calls(*ends)
+    label = f"Calls from which {second.label} is cheaper than {first.label}"
+    return Figure.of("task.break_even", label, value, "")
+
+
+def _leaf(name: str, value: Number) -> Number:
+    return given(name, float(value), unit="USD", source="the task") if not isinstance(value, Traced) else value
 
 
 def scores(task: str) -> list[dict[str, Any]]:

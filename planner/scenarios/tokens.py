@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from planner.costing.rates import rates
 from planner.errors import InputError
-from planner.estimate import Estimate, Outcome, compute
+from planner.estimate import Estimate, Figure, Outcome, compute
+from planner.formula import given, recording
 from planner.plan.workload import workload
 from planner.quality import laws, losses
 from planner.quality.budget import Budget, Training, parse_budget
 from planner.quality.frontier import SAMPLES, Point, standing
+from planner.quality.frontier_figures import perplexity_figure
 
 AMOUNTS = {
     "USD": "total_usd", "GPU-hours": "gpu_hours", "s": "train_time_s", "kWh": "energy_kwh", "kg": "co2e_kg",
@@ -28,6 +30,9 @@ class Proposal:
 
     words: str
     point: Point
+    figure: Figure
+    """The tokens with their derivation."""
+    perplexity: Figure
 
     @property
     def tokens(self) -> int:
@@ -46,15 +51,22 @@ def within_budget(estimate: Estimate, text: str) -> Proposal:
     step = estimate.plan.recipe.batch_tokens
     if not tokens >= step:
         raise InputError(f"{budget} does not pay for one step of {step:,} tokens; raise it, or use a smaller model")
-    return Proposal(f"Most for {budget} with this layout", _point(estimate, tokens))
+    told = f"the most of which the plan's own estimate stays within {budget}, rounded down to three digits"
+    figure = Figure.of("tokens.within", f"Tokens within {budget}", tokens, "tokens", source=told)
+    return _proposal(f"Most for {budget} with this layout", estimate, tokens, figure)
 
 
 def compute_optimal(estimate: Estimate) -> Proposal:
     """The tokens at which no other size would make better use of the compute, under the default law."""
     law = laws.law(laws.DEFAULT)
     assert law.chinchilla is not None  # the default law is of that form
-    best = losses.optimal_tokens(Training.of(estimate).parameters, *law.chinchilla[1:])
-    return Proposal("Compute-optimal", _point(estimate, float(f"{best:.{DIGITS}g}")))
+    with recording():
+        form = law.traced.chinchilla
+        assert form is not None
+        size = given("parameters", estimate.outcome.parameters.active, unit="parameters", source="plan")
+        best = losses.optimal_tokens(size, *form[1:])
+    figure = Figure.of("tokens.optimal", "Compute-optimal tokens", best, "tokens")
+    return _proposal("Compute-optimal", estimate, float(f"{best:.{DIGITS}g}"), figure)
 
 
 def _affordable(estimate: Estimate, budget: Budget) -> float:
@@ -85,9 +97,11 @@ def _outcome(estimate: Estimate, tokens: float) -> Outcome:
     return compute(replace(workload(estimate.plan), tokens=tokens), estimate.machine, rates(estimate.plan))
 
 
-def _point(estimate: Estimate, tokens: float) -> Point:
+def _proposal(words: str, estimate: Estimate, tokens: float, figure: Figure) -> Proposal:
     law = laws.law(laws.DEFAULT)
-    return standing(law, replace(Training.of(estimate), tokens=tokens), law.samples(SAMPLES)).point
+    point = standing(law, replace(Training.of(estimate), tokens=tokens), law.samples(SAMPLES)).point
+    expected = perplexity_figure(law, estimate.outcome.parameters.active, tokens, band=(point.low, point.high))
+    return Proposal(words, point, figure, expected)
 
 
 def _rounded_down(tokens: float) -> float:

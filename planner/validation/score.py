@@ -15,8 +15,8 @@ from planner.costing.energy import co2e_kg, energy_kwh
 from planner.costing.rates import Rates
 from planner.counting import memory
 from planner.errors import TrainplanError
-from planner.estimate import Estimate, Outcome, compute, estimate
-from planner.formula import Array
+from planner.estimate import Estimate, Figure, Outcome, compute, estimate
+from planner.formula import Array, Node, Number, formula
 from planner.plan.cluster import Cluster
 from planner.plan.file import load
 from planner.plan.plan import Plan
@@ -55,7 +55,7 @@ class Validation:
 
 def validate(path: Path | None = None) -> Validation:
     """Hold a table of runs (without a path the shipped one and the user's own) against the planner's predictions."""
-    runs = table.read(path) if path else _shipped_and_own()
+    runs = table.read(path) if path else shipped_and_own()
     expressed = table.express(runs)
     outcome = predict(expressed)
     published = measured_step_s(expressed, outcome)
@@ -73,7 +73,8 @@ def validate(path: Path | None = None) -> Validation:
     )  # fmt: skip
 
 
-def _shipped_and_own() -> Runs:
+def shipped_and_own() -> Runs:
+    """The shipped table and the user's own."""
     shipped = table.read(library.SHIPPED / "runs.csv")
     return table.joined([shipped, table.read(own.path())]) if own.path().exists() else shipped
 
@@ -110,6 +111,12 @@ def bands(expressed: Expressed, outcome: Outcome) -> tuple[Array, Array]:
 
 def predict(expressed: Expressed) -> Outcome:
     """Every row's outcome, in one pass."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return compute(expressed.workload, expressed.machine, terms(expressed))
+
+
+def terms(expressed: Expressed) -> Rates:
+    """Every row's rates: no price, the plan's defaults of reliability, the world's mean grid."""
     count = len(expressed.runs)
     nan, w = np.full(count, np.nan), expressed.workload
     reliability = {
@@ -117,7 +124,7 @@ def predict(expressed: Expressed) -> Outcome:
         for name in ("failures_per_node_day", "restart_s", "checkpoint_s", "other_losses")
     }  # fmt: skip
     one = expressed.of_device
-    rates = Rates(
+    return Rates(
         nodes=np.maximum(1.0, np.ceil(np.asarray(w.gpus) / np.asarray(w.gpus_per_node))),
         memory_bytes=one(lambda a: a.memory_bytes), peak_flops=np.asarray(expressed.machine.device.peak_flops),
         tdp_w=one(lambda a: a.tdp_w or np.nan), usd_per_gpu_hour=nan, **reliability, network_premium=0.0,
@@ -125,28 +132,37 @@ def predict(expressed: Expressed) -> Outcome:
         storage_usd_per_tb_month=0.0, checkpoints_kept=0.0, data_bytes_per_token=0.0, staff_usd=0.0, power_share=nan,
         server_overhead=0.0, pue=1.1, kg_per_kwh=0.385,
     )  # fmt: skip
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return compute(expressed.workload, expressed.machine, rates)
+
+
+@formula("B·s/GPUs/(tokens/s a GPU)", unit="s", source="definition of throughput")
+def step_of_tokens(batch: Number, sequence: Number, gpus: Number, tokens_per_s: Number) -> Number:
+    """Step time of a published throughput a GPU."""
+    return batch * sequence / gpus / tokens_per_s
+
+
+@formula("FLOPs_step/GPUs/(FLOP/s a GPU)", unit="s", source="definition; the FLOPs in the source's own convention")
+def step_of_flops(step_flops: Number, gpus: Number, flops_per_s: Number) -> Number:
+    """Step time of a published rate of FLOPs a GPU."""
+    return step_flops / gpus / flops_per_s
 
 
 def measured_step_s(expressed: Expressed, outcome: Outcome) -> Array:
     """Each row's step time from whichever of step time, tokens/s and FLOP/s its source printed; NaN where none."""
     runs, w = expressed.runs, expressed.workload
-    tokens = np.asarray(w.batch) * np.asarray(w.sequence) / np.asarray(w.gpus)
     step = runs.numbers["step_time_s"]
-    from_tokens = tokens / runs.numbers["tokens_per_s_per_gpu"]
+    from_tokens = step_of_tokens(w.batch, w.sequence, w.gpus, runs.numbers["tokens_per_s_per_gpu"])
     kind = np.char.lower(runs.words["tflops_kind"])
     work = np.where(
         np.char.find(kind, "hardware") >= 0, outcome.flops.step_hardware,
         np.where(np.char.find(kind, "causal") >= 0, outcome.flops.step_causal, outcome.flops.step_full),
     )  # fmt: skip
-    from_flops = work / np.asarray(w.gpus) / (runs.numbers["tflops_per_gpu"] * 1e12)
+    from_flops = step_of_flops(work, w.gpus, runs.numbers["tflops_per_gpu"] * 1e12)
     peak = np.where(
         np.isnan(runs.numbers["mfu_peak_tflops"]),
         np.asarray(expressed.machine.device.peak_flops),
         runs.numbers["mfu_peak_tflops"] * 1e12,
     )
-    from_mfu = outcome.flops.step_full / np.asarray(w.gpus) / (runs.numbers["mfu"] / 100 * peak)
+    from_mfu = step_of_flops(outcome.flops.step_full, w.gpus, runs.numbers["mfu"] / 100 * peak)
     best = np.where(~np.isnan(step), step, np.where(~np.isnan(from_tokens), from_tokens, from_flops))
     best = np.where(np.isnan(best), from_mfu, best)
     return np.asarray(best, dtype=float)
@@ -164,6 +180,29 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "p90_abs_error": float(np.quantile(size, 0.9)), "bias": float(errors.mean()),
         "within_band": float(np.mean(banded)) if banded else None,
     }  # fmt: skip
+
+
+SCORES = {
+    "n": ("Step times scored", "", "count of the rows with both figures"),
+    "median_abs_error": ("Median error", "fraction", "median |predicted ÷ published − 1|"),
+    "mape": ("Mean error", "fraction", "mean |predicted ÷ published − 1|"),
+    "p90_abs_error": ("90th percentile of the error", "fraction", "90th percentile of |predicted ÷ published − 1|"),
+    "bias": ("Bias", "fraction", "mean (predicted ÷ published − 1)"),
+    "within_band": ("Inside the band", "fraction", "rows whose published figure lies in the 80 % band ÷ rows with one"),
+    "rank_correlation": ("Rank correlation", "", "correlation of the ranks of predicted and published (Spearman)"),
+}  # fmt: skip
+"""Of each figure of a summary: its label, unit and formula."""
+
+
+def score_figure(name: str, scored: dict[str, Any], where: str) -> Figure | None:
+    """A figure of a `summary` with its formula; `where`: over which rows. None where there is none."""
+    label, unit, told = SCORES[name]
+    value = scored.get(name)
+    if value is None:
+        return None
+    source = f"over {scored['n']:,} step times of {where}: each opens on the tab Runs"
+    node = Node(label, told, source, unit, float(value), kind="measured")
+    return Figure(f"score.{name}", label, float(value), unit, None, None, "measured", told, source, node)
 
 
 def _grouped(rows: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
@@ -253,17 +292,28 @@ def _whole_run(e: Expressed, outcome: Outcome, i: int, add: Any, plans: dict[str
             predicted = float(np.broadcast_to(np.asarray(outcome.gpu_hours), (len(runs),))[i])
         why = reason or ("" if predicted else "neither a GPU count nor a shipped plan")
         add(i, "gpu_hours", float(hours), predicted, None, why)
-    power = (e.accelerators[e.device_index[i]].tdp_w or np.nan) * _power_share(str(runs.words["model_name"][i]))
-    pue = 1.1
-    kwh = float(energy_kwh(float(hours), power, 0.0, 1.0 if _without_pue(runs, i) else pue))
+    power, pue, grid = power_terms(e, i)
+    kwh = float(energy_kwh(float(hours), power, 0.0, 1.0 if without_pue(runs, i) else pue))
     if np.isfinite(runs.numbers["energy_mwh"][i]) and np.isfinite(kwh):
         add(i, "energy_kwh", float(runs.numbers["energy_mwh"][i] * 1e3), kwh, None)
     if np.isfinite(runs.numbers["co2_t"][i]) and runs.words["source_key"][i] in ("llama1", "llama2"):
-        carbon = float(co2e_kg(float(energy_kwh(float(hours), power, 0.0, pue)), 0.385))
+        carbon = float(co2e_kg(float(energy_kwh(float(hours), power, 0.0, pue)), grid))
         add(i, "co2e_kg", float(runs.numbers["co2_t"][i] * 1e3), carbon, None)
 
 
-def _without_pue(runs: Runs, i: int) -> bool:
+def power_terms(e: Expressed, i: int) -> tuple[float, float, float]:
+    """(W a board, PUE, kg CO2e a kWh) that such tables reckon with."""
+    power = (e.accelerators[e.device_index[i]].tdp_w or np.nan) * _power_share(str(e.runs.words["model_name"][i]))
+    return power, 1.1, 0.385
+
+
+def plan_of(model_name: str) -> Plan | None:
+    """The shipped plan of a model as the tables print it."""
+    return _shipped_plan(_plan_name(model_name))
+
+
+def without_pue(runs: Runs, i: int) -> bool:
+    """Its energy is of the boards alone."""
     return runs.words["source_key"][i] in ("llama2", "llama3-cards")
 
 

@@ -41,9 +41,9 @@ NUMBERS = (
     "cost_usd",
 )  # fmt: skip
 WORDS = (
-    "id", "source_key", "kind", "quality", "model_name", "ffn_type", "tied_embeddings", "gpu", "interconnect",
-    "precision", "sequence_parallel", "zero_group", "recompute", "framework", "attention", "tflops_kind",
-    "mem_definition", "outcome", "derived", "notes",
+    "id", "source_key", "source", "url", "as_of", "confidence", "kind", "quality", "model_name", "ffn_type",
+    "tied_embeddings", "gpu", "interconnect", "precision", "sequence_parallel", "zero_group", "recompute", "framework",
+    "attention", "tflops_kind", "mem_definition", "outcome", "derived", "notes",
 )  # fmt: skip
 _MOST_ROWS = 2_000_000
 _MOST_TOLD = 50

@@ -65,12 +65,12 @@ def test_from_the_first_start_to_the_exported_report(
 
     hands.turn_to("training")
     hands.type_into("tokens.budget", "$300k")
-    words = window.findChild(QLabel, "tokens.within.words").text()
+    words, expected = (window.findChild(QLabel, f"tokens.within.{name}").text() for name in ("words", "perplexity"))
     hands.click("tokens.within.use")
     found = estimate(document.plan)
     assert 297_000 < float(found.outcome.total_usd) <= 300_000 and found.fits
     assert document.plan.layout == layout and document.plan.recipe.tokens > 10**12
-    assert "with this layout" in words and "perplexity" in words
+    assert "with this layout" in words and "perplexity" in expected
     qtbot.waitUntil(lambda: window.findChild(QPushButton, "tokens.within.use").text() == "✓ used")
 
     hands.turn_to("perplexity")
@@ -102,3 +102,17 @@ def test_a_budget_that_is_none_or_too_small_is_said_and_nothing_is_offered(windo
     assert window.document.plan.recipe.tokens < 2 * 10**11
     window.document.undo()
     assert window.document.plan == before
+
+
+def test_a_batch_that_the_laws_advise_is_taken_with_one_click_and_given_back(window: object, qtbot: object) -> None:
+    window.show_page("training")
+    use = window.findChild(QPushButton, "advice.critical.use")
+    qtbot.waitUntil(lambda: use.isVisible() and use.isEnabled())
+    before, said = window.document.plan, window.findChild(QLabel, "advice.critical.words").text()
+    QTest.mouseClick(use, LEFT)
+    batch = window.document.plan.recipe.global_batch
+    assert batch != before.recipe.global_batch and f"{batch:,} sequences" in said
+    qtbot.waitUntil(lambda: use.text() == "✓ used" and not use.isEnabled())
+    window.document.undo()
+    assert window.document.plan == before
+    assert "2503.04715" in window.findChild(QLabel, "advice.learning_rate.why").text()

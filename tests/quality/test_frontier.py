@@ -7,8 +7,10 @@ from planner.errors import InputError
 from planner.estimate import estimate
 from planner.plan import file
 from planner.quality.budget import Budget, Training, editable_budget, parse_budget
-from planner.quality.frontier import Demand, compute_ratio, frontier, same_quality_sizes
+from planner.quality.frontier import Demand, compute_ratio, frontier, off_optimum, same_quality_sizes
+from planner.quality.frontier_figures import figures
 from planner.quality.laws import law, names
+from planner.quality.lifetime import demand
 
 SEVEN = Training("seven", 7e9, 2e12, {"USD": 1e6 / 8.4e22, "GPU-hours": 2e5 / 8.4e22, "kg": 3e4 / 8.4e22, "kWh": 0.0})
 
@@ -173,3 +175,26 @@ def test_a_law_asked_absurdly_far_out_gives_no_perplexity_instead_of_an_infinite
     assert all(math.isfinite(point.perplexity or math.inf) for point in found.curve)
     assert all(math.isfinite(value) for line in found.lines for value in line.perplexity)
     assert "one token is 7.00B parameters on 1 tokens" in found.verdict
+
+
+@pytest.mark.parametrize("name", [name for name in names() if law(name).gives_optimum])
+@pytest.mark.parametrize("budget", [None, "$300k"])
+def test_every_figure_of_a_frontier_is_derived_by_the_code_that_computed_it(name: str, budget: str | None) -> None:
+    """The law asked again with everything recorded gives the frontier's own numbers, whatever the law's form."""
+    result = estimate(file.load("llama-2-7b"))
+    asked = parse_budget(budget) if budget else None
+    found = frontier(asked, law=name, training=Training.of(result), demand=demand(result))
+    made = figures(found, result)
+    assert found.plan is not None
+    points = {"optimum": found.optimum, "plan": found.plan.point, "lifetime": found.lifetime}
+    for prefix, point in points.items():
+        for what in ("parameters", "tokens", "perplexity"):
+            value = getattr(point, what) if point else None
+            if value is not None:
+                figure = made[f"{prefix}.{what}"]
+                assert figure.value == pytest.approx(value, rel=1e-12), figure.key
+                assert figure.node is not None and figure.node.recombined() == pytest.approx(value, rel=1e-12)
+    for words, ratio in off_optimum(found):
+        assert made[f"off.{words}"].value == pytest.approx(ratio, rel=1e-12)
+    if found.plan.compute_ratio is not None:
+        assert made["plan.ratio"].value == pytest.approx(found.plan.compute_ratio, rel=1e-12)

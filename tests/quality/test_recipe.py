@@ -59,3 +59,16 @@ def test_rounding_after_training_costs_more_the_more_tokens_were_seen() -> None:
         for tokens in (2e11, 2e13)
     )
     assert float(few.split("to 4 bits ")[1].split(")")[0]) < float(many.split("to 4 bits ")[1].split(")")[0])
+
+
+def test_a_batch_that_is_advised_fits_the_layout_and_tells_how_it_was_computed() -> None:
+    plan = file.load("llama-2-7b")
+    found = {one.about: one for one in hints(estimate(plan))}
+    for about in ("Critical batch", "Batch by the data"):
+        batch, figure = found[about].changes["recipe.global_batch"], found[about].figure
+        assert batch % (plan.dp * plan.layout.micro_batch) == 0
+        assert batch * plan.recipe.sequence_length == pytest.approx(figure.value, rel=0.05)
+        assert figure.node.recombined() == figure.value and figure.node.children
+        followed = file.with_settings(plan, list(found[about].changes.items()))
+        assert about not in {one.about for one in hints(estimate(followed)) if one.changes}
+    assert found["Learning rate"].figure.node.children and not found["Learning rate"].changes

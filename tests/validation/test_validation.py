@@ -14,6 +14,7 @@ import pytest
 from planner import library
 from planner.errors import InputError
 from planner.validation import Validation, validate
+from planner.validation.derivation import explained
 from planner.validation.score import summary
 
 METRICS = {"step_time_s", "memory_bytes", "gpu_hours", "energy_kwh", "co2e_kg", "fits"}
@@ -181,3 +182,16 @@ def test_the_summary_worked_by_hand() -> None:
     assert summary(rows) == pytest.approx(
         {"n": 4, "mape": 0.25, "median_abs_error": 0.25, "p90_abs_error": 0.37, "bias": 0.05, "within_band": 0.5}
     )
+
+
+@pytest.mark.parametrize("metric", ["step_time_s", "memory_bytes", "gpu_hours", "energy_kwh", "co2e_kg"])
+def test_a_row_explained_by_itself_is_the_row_of_the_table(shipped: Validation, metric: str) -> None:
+    """Some rows of each metric, of as many sources: one at a time and recorded, or all at once as arrays."""
+    rows = [row for row in shipped.rows if row["metric"] == metric and not row["skipped"]]
+    for row in {row["source"]: row for row in rows}.values():
+        predicted, published = explained(row["id"], metric)
+        assert predicted.value == pytest.approx(row["predicted"], rel=1e-12), row["id"]
+        assert published.value == pytest.approx(row["published"], rel=1e-12), row["id"]
+        assert predicted.node is not None and published.node is not None and published.source
+        if metric == "step_time_s":
+            assert row["inside_band"] == (predicted.low <= row["published"] <= predicted.high)
