@@ -684,7 +684,7 @@ def _add_money_and_energy(figures: _Figures, plan: Plan, o: Outcome) -> None:
 
 def _price_figure(value: Number, price: Quote) -> Figure:
     """The price of a GPU-hour with its source, its date and, where it is stale, its age."""
-    figure = _figure("money.usd_per_gpu_hour", "Price a GPU-hour", value, "USD/h", (None, None), price.kind)
+    figure = Figure.of("money.usd_per_gpu_hour", "Price a GPU-hour", value, "USD/h", (None, None), price.kind)
     return replace(figure, source=price.told())
 
 
