@@ -30,6 +30,8 @@ from planner.plan.file import write_atomically
 
 SETTLED_MS = 120
 """A chart is drawn when edits and sizes have settled: the numbers beside it come first."""
+TURN_MS = 1
+"""Reading, drawing and painting have a pass of the event loop each: what a person does is answered between them."""
 SMALLEST = 120
 """Pixels below which nothing is drawn: the splitter is being made."""
 CONTROL, KEYPAD = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.KeypadModifier
@@ -55,6 +57,9 @@ class ChartView(QWidget):
         self._style: Any = None
         self._hover: Any = None
         self._lens: Any = None
+        self._read: tuple[Any, Any] = None, None
+        """What is to be drawn, and of which source."""
+        self._sentence = ""
         self._drawn: tuple[Any, ...] = ()
         self.description: Callable[[], str] = str
         self.explainer: Callable[[int], Any] | None = None
@@ -72,9 +77,13 @@ class ChartView(QWidget):
         self._layout.addWidget(self._waiting)
         self.more = self._more_button()
         self._redraw = QTimer(self, singleShot=True, interval=SETTLED_MS)
-        self._redraw.timeout.connect(self.draw_now)
+        self._redraw.timeout.connect(self._read_then_draw)
         self._settle = QTimer(self, singleShot=True, interval=SETTLED_MS)
-        self._settle.timeout.connect(self.draw_now)
+        self._draw = QTimer(self, singleShot=True, interval=TURN_MS)
+        for timer in (self._settle, self._draw):
+            timer.timeout.connect(self.draw_now)
+        self._paint = QTimer(self, singleShot=True, interval=TURN_MS)
+        self._paint.timeout.connect(self._paint_now)
         switch().changed.connect(self._redraw.start)
 
     def show_data(self, source: Any) -> None:
@@ -117,7 +126,23 @@ class ChartView(QWidget):
     @property
     def is_due(self) -> bool:
         """It is seen, and about to be drawn."""
-        return self.isVisible() and (self._redraw.isActive() or self._settle.isActive())
+        timers = (self._redraw, self._settle, self._draw, self._paint)
+        return self.isVisible() and any(timer.isActive() for timer in timers)
+
+    def _read_then_draw(self) -> None:
+        if self._source is not None and self._has_canvas():
+            self._contents()
+            self._draw.start()
+
+    def _contents(self) -> Any:
+        """What is drawn of the source; read once."""
+        if self._read[0] is not self._source:
+            self._read = self._source, getattr(contents, self._chart_name)(self._chart, self._source)
+        return self._read[1]
+
+    def _paint_now(self) -> None:
+        if self._canvas.figure.stale:  # else Qt has asked for it meanwhile
+            self._canvas.draw_idle()
 
     def draw_now(self) -> None:
         """Draw at once."""
@@ -135,16 +160,16 @@ class ChartView(QWidget):
 
         is_same = self._data_of is self._source
         if not is_same:
-            self._data = getattr(contents, self._chart_name)(self._chart, self._source)
-            self._data_of = self._source
+            self._data, self._data_of = self._contents(), self._source
+            self._sentence = self._chart.describe(self._data)
         look(self._canvas.figure, self._lens.view)
         self._chart.draw(self._canvas.figure, self._data, self._style.THEMES[theme().name])
         self._lens.drawn()
         self._hover.follow(self._chart, self._data, stays=is_same)
         self._drawn = drawn
-        self.setToolTip(self._chart.describe(self._data))
+        self.setToolTip(self._sentence)
         self._tell()
-        self._canvas.draw_idle()
+        self._paint.start()
 
     def _fit_figure(self) -> None:
         """The canvas sizes its figure when it is next shown; the chart is drawn for that size already now."""
@@ -251,8 +276,7 @@ class ChartView(QWidget):
 
     def _tell(self) -> None:
         """What a screen reader says of the chart: the point one is on, else its sentence."""
-        words = self._hover.text or self._chart.describe(self._data)
-        self.setAccessibleDescription(words)
+        self.setAccessibleDescription(self._hover.text or self._sentence)
         shape = Qt.CursorShape.PointingHandCursor if self.can_explain else Qt.CursorShape.ArrowCursor
         self._canvas.setCursor(shape)
 
@@ -343,6 +367,7 @@ class ChartView(QWidget):
 
     def copy_image(self) -> None:
         """The chart as it is on screen, without the words under the pointer, on the clipboard."""
+        self._paint_now()
         hidden = self._hover.isVisible()
         self._hover.hide()
         QGuiApplication.clipboard().setPixmap(self._canvas.grab())

@@ -35,7 +35,7 @@ class LinkedChart(ChartView):
         points = self._chart.points(self._data)
         at = points[self._chosen] if 0 <= self._chosen < len(points) else None
         scatter.ring(self._canvas.figure.axes[0], at, self._style.THEMES[theme().name])
-        self._canvas.draw_idle()
+        self._paint.start()
 
     def activate(self, index: int) -> None:
         """A click, or Enter: the point is chosen."""

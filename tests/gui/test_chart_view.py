@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
@@ -116,6 +117,29 @@ def test_up_and_down_change_the_series_and_left_and_right_go_along_it() -> None:
     assert chart_cursor.move(Key.Key_End, 3, points, series) == 4
     assert chart_cursor.move(Key.Key_Up, 4, points, series) == 2
     assert chart_cursor.move(Key.Key_Right, None, [], []) is None
+
+
+def test_what_waits_is_answered_between_drawing_a_chart_and_painting_it(
+    memory: ChartView, answer: Estimate, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from planner.charts import memory_breakdown as module
+
+    told: list[str] = []
+    waits = QTimer(singleShot=True, interval=1)
+    waits.timeout.connect(lambda: told.append("answered"))
+    draw = module.draw
+
+    def draw_while_something_waits(*what: Any) -> None:
+        waits.start()
+        draw(*what)
+        told.append("drawn")
+
+    monkeypatch.setattr(module, "draw", draw_while_something_waits)
+    memory._canvas.mpl_connect("draw_event", lambda _: told.append("painted"))
+    memory.show_data(dataclasses.replace(answer))
+    qtbot.waitUntil(lambda: "painted" in told)
+    assert told == ["drawn", "answered", "painted"]
+    assert not memory.is_due
 
 
 def test_the_wheel_zooms_where_the_pointer_is_and_a_double_click_shows_all(sizes: ChartView, qtbot: Any) -> None:
