@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from gui.fields import mark
-from gui.forms import sentence
-from gui.widgets import button, clear, label
-from planner.plan.check import Problem
+from gui.style_sheet import mark
+from gui.widgets import button, clear, label, sentence
+
+if TYPE_CHECKING:
+    from planner.plan.check import Problem
 
 SHOWN = 2
 

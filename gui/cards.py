@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from gui.fields import mark
+from gui.style_sheet import mark
 from gui.tables import short_band
 from gui.theme import scaled
 from gui.widgets import KIND_SIGNS, chip, elided, label

@@ -144,6 +144,10 @@ class ChartView(QWidget):
         if self._canvas.figure.stale:  # else Qt has asked for it meanwhile
             self._canvas.draw_idle()
 
+    def hold(self) -> None:
+        """Not yet: who says so draws it."""
+        self._redraw.stop()
+
     def draw_now(self) -> None:
         """Draw at once."""
         if self._source is None or not self._has_canvas():

@@ -163,11 +163,3 @@ class CheckField(QCheckBox):
 def _is_history(event: QEvent) -> bool:
     keys = QKeySequence.StandardKey
     return isinstance(event, QKeyEvent) and (event.matches(keys.Undo) or event.matches(keys.Redo))
-
-
-def mark(editor: Any, name: str, value: str) -> None:
-    """Set a property that the style sheet looks at, and repaint only where it changed."""
-    if editor.property(name) != value:
-        editor.setProperty(name, value)
-        editor.style().unpolish(editor)
-        editor.style().polish(editor)

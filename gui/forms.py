@@ -11,9 +11,11 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from gui.derived import Fact
-from gui.fields import CheckField, ComboField, SearchField, TextField, mark
+from gui.fields import CheckField, ComboField, SearchField, TextField
 from gui.quantity_text import beside, is_half_typed
 from gui.state import State
+from gui.style_sheet import mark
+from gui.widgets import sentence
 from planner.plan.plan import OPTIONAL, Plan
 from planner.plan.post_training import Ranged
 from planner.plan.section import Section, unit_of
@@ -229,11 +231,6 @@ class Row:
             mark(self.message, "role", severity)
         self.message.setVisible(bool(mine))
         self.input.setAccessibleDescription(f"{text}. {self.spec.description}" if mine else self.spec.description)
-
-
-def sentence(text: str) -> str:
-    """With a capital letter in front, as on a screen; symbols (`tp 2 × …`) stay as they are."""
-    return text if len(text.split(" ", 1)[0]) < 3 and text[:1] != "a" else text[:1].upper() + text[1:]
 
 
 def value_at(plan: Any, path: str) -> Any:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
-from gui.fields import ComboField, TextField, mark
-from gui.forms import QUIET_MS, sentence
+from gui.fields import ComboField, TextField
+from gui.forms import QUIET_MS
 from gui.log_slider import LogSlider
-from gui.widgets import Card, button, elided, label, row
+from gui.style_sheet import mark
+from gui.widgets import Card, button, elided, label, row, sentence
 from planner.quality import laws
 from planner.quality.budget import Budget, Training, editable_budget, parse_budget, show_budget
 

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.chart_table import ChartTable
 from gui.chart_view import ChartView
-from gui.fields import CheckField, mark
-from gui.forms import sentence
+from gui.fields import CheckField
 from gui.jobs import Job, Outcome
-from gui.widgets import Card, button, column, label, row
+from gui.style_sheet import mark
+from gui.widgets import Card, button, column, label, row, sentence
 from planner.errors import TrainplanError
 from planner.plan import file
 from planner.plan.plan import Plan

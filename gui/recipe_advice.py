@@ -10,8 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from gui.facts import FigureLabel
-from gui.forms import sentence
-from gui.widgets import Card, button, column, label
+from gui.widgets import Card, button, column, label, sentence
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from PySide6.QtCore import QLockFile, QObject, QTimer
 
+from gui.bars import NoticeBar
 from gui.document import Document
 from planner.errors import TrainplanError
 from planner.library import read_json, user_folder
@@ -114,6 +116,23 @@ def leftovers() -> list[Leftover]:
                 )
             )
     return found
+
+
+def offer(bar: NoticeBar, recover: Callable[[Leftover], bool]) -> None:
+    """Where a crashed run left edits, ask in a bar what to do with them. `recover` takes them, or says no."""
+    found = leftovers()
+    if not found:
+        return
+    newest = found[0]
+    name = newest.path.name if newest.path else newest.plan.name
+    bar.say(
+        f"Trainplan ended unexpectedly. Unsaved changes to {name} from {newest.saved_at} are kept.",
+        "information",
+        {
+            "Recover": lambda: recover(newest) and discard(newest),
+            "Discard": lambda: [discard(leftover) for leftover in found],
+        },
+    )
 
 
 def discard(leftover: Leftover) -> None:

@@ -6,11 +6,12 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QMouseEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QVBoxLayout, QWidget
 
-from gui.fields import CheckField, ComboField, TextField, mark
-from gui.forms import QUIET_MS, sentence
+from gui.fields import CheckField, ComboField, TextField
+from gui.forms import QUIET_MS
 from gui.quantity_text import is_half_typed
 from gui.search_request import Request, several
-from gui.widgets import button, column, label, row
+from gui.style_sheet import mark
+from gui.widgets import button, column, label, row, sentence
 from planner import library
 from planner.plan.plan import Plan
 

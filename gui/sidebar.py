@@ -58,6 +58,11 @@ class Sidebar(QListWidget):
         """Show a page as the open one."""
         self.setCurrentItem(self._items[key])
 
+    @property
+    def selected(self) -> str:
+        """Key of the page that is marked."""
+        return self.currentItem().data(KEY)
+
     def set_sign(self, key: str, sign: Sign) -> None:
         """Show the state of a page."""
         item = self._items[key]

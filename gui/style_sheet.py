@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from gui.colours import Theme
 
@@ -14,6 +15,14 @@ def style_sheet(look: Theme) -> str:
     """The whole application's style sheet in one look."""
     colours = {name: value for name, value in vars(look).items() if name != "name"}
     return _TEMPLATE.substitute(colours, icons=ICONS.as_posix(), look=look.name)
+
+
+def mark(editor: Any, name: str, value: str) -> None:
+    """Set a property that the style sheet looks at, and repaint only where it changed."""
+    if editor.property(name) != value:
+        editor.setProperty(name, value)
+        editor.style().unpolish(editor)
+        editor.style().polish(editor)
 
 
 _TEMPLATE = Template("""

@@ -9,9 +9,10 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from gui.facts import FigureLabel
-from gui.fields import TextField, mark
-from gui.forms import QUIET_MS, sentence
-from gui.widgets import Card, button, column, label, row
+from gui.fields import TextField
+from gui.forms import QUIET_MS
+from gui.style_sheet import mark
+from gui.widgets import Card, button, column, label, row, sentence
 from planner import units
 from planner.errors import TrainplanError
 

@@ -8,11 +8,11 @@ from typing import Any
 from PySide6.QtCore import Qt, QTemporaryDir, Signal
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QSplitter, QVBoxLayout, QWidget
 
-from gui.fields import ComboField, TextField, mark
-from gui.forms import sentence
+from gui.fields import ComboField, TextField
 from gui.jobs import Job, Outcome
 from gui.row_table import Column, RowTable
-from gui.widgets import button, column, label, row
+from gui.style_sheet import mark
+from gui.widgets import button, column, label, row, sentence
 from planner import units
 from planner.errors import TrainplanError
 from planner.plan import file

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont, QMouseEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from gui.fields import mark
-from gui.state import State
+from gui.style_sheet import mark
 from gui.theme import scaled
 from gui.widgets import label
+
+if TYPE_CHECKING:
+    from gui.state import State
 
 HEADLINES = {"memory.total": "Memory a GPU", "time.training": "Time", "money.total": "Cost", "time.mfu": "MFU"}
 
@@ -23,6 +27,7 @@ class VerdictPanel(QFrame):
         super().__init__()
         self.setObjectName("verdict")
         self.setAccessibleName("Verdict")
+        self.setProperty("tone", "stale")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(18, 10, 18, 10)
         layout.setSpacing(26)

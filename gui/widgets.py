@@ -84,6 +84,11 @@ def elided(text: str = "", role: str = "", *, size: float = 1.0, bold: bool = Fa
     return _styled(ElidedLabel(text), role, size, bold)
 
 
+def sentence(text: str) -> str:
+    """With a capital letter in front, as on a screen; symbols (`tp 2 × …`) stay as they are."""
+    return text if len(text.split(" ", 1)[0]) < 3 and text[:1] != "a" else text[:1].upper() + text[1:]
+
+
 def chip(kind: str) -> QLabel:
     """The kind of a number: measured, estimated, published or assumed."""
     made = QLabel(KIND_SIGNS.get(kind, kind))

@@ -5,78 +5,82 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QLineEdit,
-    QMainWindow,
-    QMessageBox,
-    QSplitter,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 
-from gui import menus, recovery
-from gui.bars import NoticeBar, ProblemBar
-from gui.cards import MetricCard
-from gui.chart_view import ChartView
-from gui.comparison_tree import ComparisonTree
-from gui.document import Document
-from gui.explain import ExplainPanel
-from gui.job_queue import JobQueue, Order
-from gui.jobs import Job, Outcome
-from gui.launch_files import LaunchFiles
-from gui.pages import PAGES
-from gui.pages.page import DescribePage, Page
-from gui.palette import Entry, Palette
-from gui.plan_files import DEFAULT_PLAN, PlanFiles
-from gui.settings import Settings
-from gui.sidebar import Sidebar
-from gui.state import Estimator, State
-from gui.strip import TaskStrip
-from gui.tables import FigureTree
+from gui import menus, start
+from gui.shell import Shell
+from gui.slices import Slices
 from gui.theme import switch
-from gui.verdict import VerdictPanel
 from planner import library
-from planner.plan import file
-from planner.plan.check import Problem
-from planner.plan.plan import Plan
 
 if TYPE_CHECKING:
+    from gui.chart_view import ChartView
+    from gui.document import Document
+    from gui.job_queue import Order
+    from gui.jobs import Job, Outcome
+    from gui.pages.page import Page
+    from gui.palette import Entry
+    from gui.recovery import Leftover
+    from gui.state import State
     from planner.estimate import Figure
+    from planner.plan.check import Problem
+    from planner.plan.plan import Plan
 
 DRAWN_MS = 20
 """How often it is looked whether the charts on screen are drawn, before other pages are built."""
 
 
-class Window(QMainWindow):
-    """One document with its pages."""
+class Window(Shell):
+    """One document with its pages. The frame is there at once; what `gui.start` says follows its first picture."""
 
     another = Signal()
     """A second window is asked for."""
+    document: Document | None = None
+    """None until `begin`."""
 
-    def __init__(self, plan: Plan | None = None) -> None:
+    def __init__(self, plan: Plan | None = None, path: Path | None = None) -> None:
         super().__init__()
-        self.settings = Settings()
-        self.document = Document(plan or file.load(DEFAULT_PLAN), self)
-        self.estimator = Estimator(self.document)
-        self.autosave = recovery.Autosave(self.document)
-        self.page_classes = PAGES
         self.pages: dict[str, Page] = {}
-        self.jobs = JobQueue(self)
         self._page_key = ""
-        self._build()
+        self._rest_of_start = start.after_first_paint(self, plan, path)
+        self._slices = Slices(self)
+        self.painted.connect(self._go_on)
+
+    def _go_on(self) -> None:
+        self._slices.run(self._rest_of_start, lambda _: None, self.notice.say)
+
+    def after_first_paint(self) -> None:
+        """The rest of the start in one go, where nobody looks on."""
+        for _ in self._rest_of_start:
+            pass
+
+    def begin(self, plan: Plan) -> None:
+        """Give the frame its document, and show the page that is marked in the list."""
+        from gui.document import Document
+        from gui.explain import ExplainPanel
+        from gui.job_queue import JobQueue
+        from gui.launch_files import LaunchFiles
+        from gui.palette import Palette
+        from gui.plan_files import PlanFiles
+        from gui.recovery import Autosave
+        from gui.state import Estimator
+
+        self.document = Document(plan, self)
+        self.estimator = Estimator(self.document)
+        self.autosave = Autosave(self.document)
+        self.jobs = JobQueue(self)
         self.files = PlanFiles(self.document, self.estimator, self.settings, self)
         self.launch_files = LaunchFiles(self.document, self.files, self)
+        self.explain_panel = ExplainPanel()
+        self._split.addWidget(self.explain_panel)
         self.palette_of_commands = Palette(self)
         self.actions_by_name = self._build_menus()
         self.setAcceptDrops(True)
         self._connect()
         self._update_title()
-        self._restore()
+        self.show_page(self.sidebar.selected)
 
     @property
     def state(self) -> State:
@@ -88,42 +92,12 @@ class Window(QMainWindow):
         """The running job."""
         return self.jobs.running.job if self.jobs.running else None
 
-    # What is on screen.
+    @property
+    def charts(self) -> list[ChartView]:
+        """Those of the page that is open."""
+        return self.page(self._page_key).chart_views
 
-    def _build(self) -> None:
-        self.resize(QSize(1280, 820).boundedTo(self.screen().availableSize()))
-        self.setMinimumSize(860, 560)
-        self.sidebar, self.verdict, self.problems = Sidebar(), VerdictPanel(), ProblemBar()
-        self.notice, self.recovery_bar = NoticeBar("notice"), NoticeBar("recovery")
-        self.strip, self.explain_panel, self.stack = TaskStrip(), ExplainPanel(), QStackedWidget()
-        group = ""
-        for number, page in enumerate(self.page_classes, 1):
-            if page.group != group:
-                group = page.group
-                self.sidebar.add_group(group)
-            self.sidebar.add_page(page.key, page.title, f"Ctrl+{number % 10}")
-        self._split = QSplitter(Qt.Orientation.Horizontal)
-        self._split.setHandleWidth(1)
-        self._split.setChildrenCollapsible(False)
-        self._split.addWidget(self.stack)
-        self._split.addWidget(self.explain_panel)
-        self._split.setStretchFactor(0, 1)
-        centre = QVBoxLayout()
-        centre.setSpacing(0)
-        for widget in (self.recovery_bar, self.notice, self.verdict, self.problems):
-            centre.addWidget(widget)
-        centre.addWidget(self._split, 1)
-        body = QHBoxLayout()
-        body.setSpacing(0)
-        body.addWidget(self.sidebar)
-        body.addLayout(centre, 1)
-        whole = QWidget()
-        layout = QVBoxLayout(whole)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addLayout(body, 1)
-        layout.addWidget(self.strip)
-        self.setCentralWidget(whole)
+    # What is on screen.
 
     def _connect(self) -> None:
         self.sidebar.picked.connect(self.show_page)
@@ -147,27 +121,15 @@ class Window(QMainWindow):
         QApplication.styleHints().colorSchemeChanged.connect(switch().follow_system)
         self._update_history()
 
-    def _restore(self) -> None:
-        if not self.settings.geometry.isEmpty():
-            self.restoreGeometry(self.settings.geometry)
-        key = self.settings.page
-        self.show_page(key if key in {page.key for page in self.page_classes} else "results")
-
-    def after_first_paint(self) -> None:
-        """What the first picture need not wait for: the verdict, what a crash left behind, and the other pages."""
-        self.estimator.update_now()
-        self._offer_recovery()
-        self._build_next_page()
-
-    def _build_next_page(self, *, is_drawn: bool = False) -> None:
+    def build_next_page(self, *, is_drawn: bool = False) -> None:
         """The pages that nobody has asked for yet, one a pass; what is on screen is drawn and painted before them."""
         missing = [page for page in self.page_classes if page.key not in self.pages]
-        is_due = any(chart.is_due for chart in self.page(self._page_key).findChildren(ChartView))
+        is_due = any(chart.is_due for chart in self.charts)
         if missing and (is_due or not is_drawn):
-            QTimer.singleShot(DRAWN_MS, self, lambda: self._build_next_page(is_drawn=not is_due))
+            QTimer.singleShot(DRAWN_MS, self, lambda: self.build_next_page(is_drawn=not is_due))
         elif missing:
             self.page(missing[0].key)
-            QTimer.singleShot(0, self, lambda: self._build_next_page(is_drawn=True))
+            QTimer.singleShot(0, self, lambda: self.build_next_page(is_drawn=True))
 
     def page(self, key: str) -> Page:
         """A page, built when it is first needed."""
@@ -202,8 +164,7 @@ class Window(QMainWindow):
         page = self.page(key)
         page.show_state(self.state)
         self.stack.setCurrentWidget(page)
-        self.sidebar.select(key)
-        self.verdict.show_headlines(key != "results")
+        self._mark_page(key)
         self.strip.help("")
 
     def _show_state(self, state: State) -> None:
@@ -269,19 +230,17 @@ class Window(QMainWindow):
     def explain_focused(self) -> None:
         """Explain the card or the table's figure one is on, else the first figure of the verdict."""
         focused = QApplication.focusWidget()
-        is_one = isinstance(focused, FigureTree | ComparisonTree)
-        if is_one or getattr(focused, "can_explain", False):  # a chart, a table, a fact, a score
+        if hasattr(focused, "explain_current") and getattr(focused, "can_explain", True):  # a chart, a table, a fact
             focused.explain_current()
         else:
-            self.explain(focused.key if isinstance(focused, MetricCard) else "time.training")
+            self.explain(focused.key if focused and focused.property("metric") else "time.training")
 
     # Commands, and what is dropped.
 
     def _chart(self) -> ChartView | None:
         """The chart one is on, else the first one of the page."""
         focused = QApplication.focusWidget()
-        charts = self.page(self._page_key).findChildren(ChartView)
-        seen = [chart for chart in charts if chart.isVisible() and chart.is_drawn]
+        seen = [chart for chart in self.charts if chart.isVisible() and chart.is_drawn]
         found = focused if focused in seen else next(iter(seen), None)
         if found is None:
             self.strip.say("This page shows no chart yet")
@@ -325,13 +284,15 @@ class Window(QMainWindow):
         self.palette_of_commands.ask(self._entries())
 
     def _entries(self) -> list[Entry]:
+        from gui.palette import Entry
+
         entries = [
             Entry(action.text().replace("&", ""), action.shortcut().toString(), action.trigger)
             for name, action in self.actions_by_name.items()
             if name != "palette" and action.isEnabled()
         ]
         for page in map(self.page, [one.key for one in self.page_classes]):
-            for form in page.forms if isinstance(page, DescribePage) else ():
+            for form in page.forms:
                 entries += [
                     Entry(f"{page.title} ▸ {line.spec.title}", path, lambda path=path: self.focus_field(path))
                     for path, line in form.rows.items()
@@ -354,23 +315,13 @@ class Window(QMainWindow):
         event.acceptProposedAction()
         QTimer.singleShot(0, self, lambda: self.files.take(path))
 
-    def _offer_recovery(self) -> None:
-        found = recovery.leftovers()
-        if found:
-            newest = found[0]
-            name = newest.path.name if newest.path else newest.plan.name
-            self.recovery_bar.say(
-                f"Trainplan ended unexpectedly. Unsaved changes to {name} from {newest.saved_at} are kept.",
-                "information",
-                {"Recover": lambda: self.recover(newest), "Discard": lambda: [recovery.discard(old) for old in found]},
-            )
-
-    def recover(self, leftover: recovery.Leftover) -> None:
-        """Take the edits of a crashed run; they count as unsaved."""
-        if self.files.may_discard():
-            self.document.replace(leftover.plan, leftover.path, dirty=True)
-            self.autosave.write_now()
-            recovery.discard(leftover)
+    def recover(self, leftover: Leftover) -> bool:
+        """Take the edits of a crashed run; they count as unsaved. False where one's own are kept instead."""
+        if not self.files.may_discard():
+            return False
+        self.document.replace(leftover.plan, leftover.path, dirty=True)
+        self.autosave.write_now()
+        return True
 
     # Jobs.
 
@@ -457,15 +408,17 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask once about unsaved edits and a running job, then end everything."""
+        self._slices.stop()
+        if self.document is None:
+            return super().closeEvent(event)
         if not self._may_close():
-            event.ignore()
-            return
+            return event.ignore()
         self.jobs.stop_all()
         self.settings.geometry = self.saveGeometry()
         self.settings.page = self._page_key
         self.settings.flush()
         self.autosave.close()
-        super().closeEvent(event)
+        return super().closeEvent(event)
 
     def _may_close(self) -> bool:
         """One question about all that would be lost; none where nothing would."""

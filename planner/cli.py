@@ -448,8 +448,8 @@ def _screenshots(options: argparse.Namespace) -> int:
         raise InputError(f"--size {shorten(options.size)!r}: write it as WIDTHxHEIGHT in pixels, e.g. 1280x800")
     import importlib
 
-    app = importlib.import_module("gui.app")  # the app is above the planner: loaded by name, only for its pictures
-    written = app.screenshots(Path(options.folder), options.theme, int(width), int(height))
+    pictures = importlib.import_module("gui.pictures")  # the app is above the planner: loaded by name
+    written = pictures.screenshots(Path(options.folder), options.theme, int(width), int(height))
     for path in written:
         print(path)
     return 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from gui.chart_view import ChartView
 from gui.derived import blanks
 from gui.document import Document
 from gui.forms import FieldSpec, Form
@@ -33,6 +35,8 @@ class Page(QWidget):
     """What the field is that one is in."""
     failed = Signal(str)
     done = Signal(str)
+    forms: Sequence[Form] = ()
+    """The forms whose fields one may be taken to."""
     last: Sign | None = None
     """How this page's last job ended; of one window only, as is the page."""
 
@@ -60,6 +64,11 @@ class Page(QWidget):
     def focus_field(self, path: str) -> bool:
         """Put the cursor into a field; False where this page has none of that path."""
         return False
+
+    @property
+    def chart_views(self) -> list[ChartView]:
+        """All of the page's, seen or not."""
+        return self.findChildren(ChartView)
 
     def job_name(self, arguments: list[str]) -> str:
         """What a job of this page's is called while it runs."""

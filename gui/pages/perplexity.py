@@ -14,13 +14,12 @@ from gui.chart_view import ChartView
 from gui.document import Document
 from gui.facts import Facts
 from gui.fields import CheckField
-from gui.forms import sentence
 from gui.jobs import Job, Outcome
 from gui.pages.page import Page
 from gui.row_table import Column, RowTable
 from gui.sidebar import Sign
 from gui.state import State
-from gui.widgets import Card, button, column, label, row, scrolling
+from gui.widgets import Card, button, column, label, row, scrolling, sentence
 from planner import library, units
 from planner.charts.contents import Quality
 from planner.errors import TrainplanError

@@ -10,8 +10,7 @@ from PySide6.QtCore import QTemporaryDir, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QTabWidget, QVBoxLayout
 
 from gui.document import Document
-from gui.fields import CheckField, ComboField, mark
-from gui.forms import sentence
+from gui.fields import CheckField, ComboField
 from gui.jobs import Job, Outcome
 from gui.linked_chart import LinkedChart
 from gui.pages.page import Page
@@ -21,7 +20,8 @@ from gui.search_request import Request
 from gui.search_rows import Row, basis, changes, is_plans, rows_of
 from gui.sidebar import Sign
 from gui.state import State
-from gui.widgets import Card, beside, button, column, label, row
+from gui.style_sheet import mark
+from gui.widgets import Card, beside, button, column, label, row, sentence
 from planner import units
 from planner.errors import TrainplanError
 from planner.plan import file

@@ -9,11 +9,11 @@ from PySide6.QtCore import Signal
 from gui import derived
 from gui.document import Document
 from gui.facts import Facts, FigureLabel
-from gui.fields import mark
 from gui.forms import Form, specs
 from gui.pages.page import DescribePage
 from gui.recipe_advice import RecipeAdvice
 from gui.state import State
+from gui.style_sheet import mark
 from gui.tables import FigureTree
 from gui.token_proposals import TokenProposals
 from gui.widgets import Card, button, label, row

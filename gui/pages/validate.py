@@ -13,13 +13,14 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QSizePolicy, QTabWidg
 
 from gui.document import Document
 from gui.facts import EXPLAIN_KEYS
-from gui.fields import ComboField, mark
+from gui.fields import ComboField
 from gui.jobs import Job, Outcome
 from gui.linked_chart import LinkedChart
 from gui.pages.page import Page
 from gui.row_table import Column, RowTable
 from gui.sidebar import Sign
 from gui.state import State
+from gui.style_sheet import mark
 from gui.widgets import beside, button, column, elided, framed, label, row
 from planner import units
 from planner.errors import TrainplanError

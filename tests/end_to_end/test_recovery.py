@@ -16,6 +16,7 @@ from gui.window import Window
 app = make_application(["trainplan"])
 window = Window()
 window.show()
+window.after_first_paint()
 window.document.try_set("recipe.tokens", "1.4T")
 window.autosave.write_now()
 print("saved", flush=True)

@@ -10,8 +10,8 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from gui import profile_rows
-from gui.fields import mark
 from gui.row_table import RowTable
+from gui.style_sheet import mark
 from gui.widgets import button, column, label, row
 
 if TYPE_CHECKING:

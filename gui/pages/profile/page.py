@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, QTemporaryDir, Signal
 from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout
 
 from gui.document import Document
-from gui.fields import ComboField, mark
+from gui.fields import ComboField
 from gui.jobs import Job, Outcome
 from gui.own_models import name_for_command_line
 from gui.pages.page import Page
@@ -23,6 +23,7 @@ from gui.pages.profile.verify_tab import VerifyTab
 from gui.profile_request import Request
 from gui.sidebar import Sign
 from gui.state import State
+from gui.style_sheet import mark
 from gui.widgets import KIND_SIGNS, chip, column, label, row
 from planner import library
 from planner.errors import TORCH_COMMAND, TrainplanError

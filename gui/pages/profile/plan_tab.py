@@ -9,12 +9,13 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHeaderView, QLabel, QVBoxLayout, QWidget
 
 from gui import machine, profile_rows
-from gui.fields import ComboField, TextField, mark
-from gui.forms import QUIET_MS, sentence
+from gui.fields import ComboField, TextField
+from gui.forms import QUIET_MS
 from gui.jobs import Job, Outcome
 from gui.profile_request import DEVICES, SUITES, Request
 from gui.row_table import RowTable
-from gui.widgets import button, column, label, row
+from gui.style_sheet import mark
+from gui.widgets import button, column, label, row, sentence
 from planner import library, units
 from planner.plan.plan import Plan
 

@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from gui import profile_rows
 from gui.chart_view import ChartView
-from gui.fields import mark
 from gui.jobs import Job, Outcome
 from gui.row_table import RowTable
+from gui.style_sheet import mark
 from gui.widgets import beside, button, column, framed, label, row
 from planner import units
 

@@ -10,14 +10,14 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from gui import verify_rows
 from gui.chart_view import ChartView
-from gui.fields import ComboField, TextField, mark
-from gui.forms import sentence
+from gui.fields import ComboField, TextField
 from gui.jobs import Job, Outcome
 from gui.machine import gpus
 from gui.profile_request import DEVICES
 from gui.row_table import RowTable
+from gui.style_sheet import mark
 from gui.verify_request import Request
-from gui.widgets import beside, button, column, framed, label, row
+from gui.widgets import beside, button, column, framed, label, row, sentence
 
 NOTHING_YET = (
     "Nothing verified yet: the planner predicts a step of the plan on this machine, then trains as much of its model "

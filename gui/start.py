@@ -1,0 +1,86 @@
+"""The order in which the app starts.
+
+1. `app.run`: Qt, the look, and the window's frame (`shell`), which is painted before any other library is loaded.
+2. `after_first_paint`: the libraries of the plan, the plan, the page one was on; those of the estimate, the estimate;
+   those of the charts, the first chart.
+3. The other pages, one after another.
+
+Between two steps the event loop runs, so that the window moves, answers and closes meanwhile.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gui import imports
+
+if TYPE_CHECKING:
+    from gui.window import Window
+    from planner.plan.plan import Plan
+
+PLAN = (
+    "pydantic", "planner.plan.section", "planner.plan.cluster", "planner.plan.lifetime", "planner.plan.plan",
+    "planner.plan.file", "gui.document", "gui.job_queue", "gui.plan_files", "gui.recovery", "gui.chart_view",
+    "gui.pages.page",
+)  # fmt: skip
+ESTIMATE = ("numpy", "planner.counting.memory", "planner.timing.step", "planner.estimate")
+CHARTS = (
+    "matplotlib.rcsetup", "matplotlib", "matplotlib.artist", "matplotlib.text", "matplotlib.collections",
+    "matplotlib.axes", "matplotlib.figure", "matplotlib.backend_bases", "matplotlib.backends.backend_qtagg",
+    "planner.charts.style",
+)  # fmt: skip
+"""Libraries in pieces, each loaded in less time than one notices."""
+
+
+def after_first_paint(
+    window: Window, plan: Plan | None = None, path: Path | None = None
+) -> Generator[None, None, None]:
+    """The rest of a window's start, step by step: on `plan`, on the plan file `path`, or on the default plan."""
+    with without_collections():
+        yield from _loaded(PLAN)
+        from gui import recovery
+        from gui.plan_files import DEFAULT_PLAN
+        from planner.plan import file
+
+        plan = plan or file.load(DEFAULT_PLAN)
+        yield
+        window.begin(plan)
+        if path is not None:
+            window.files.open(path)
+        yield from _loaded(ESTIMATE)
+        window.estimator.update_now()
+        recovery.offer(window.recovery_bar, window.recover)
+        charts = [chart for chart in window.charts if chart.is_due]
+        for chart in charts:
+            chart.hold()
+        yield
+        imports.leave_artists_undocumented()
+        yield from _loaded(CHARTS)
+        for chart in charts:
+            chart.draw_now()
+            yield
+    window.build_next_page()
+
+
+def _loaded(names: tuple[str, ...]) -> Iterator[None]:
+    for name in names:
+        import_module(name)
+        yield
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """While libraries are loaded next to nothing becomes garbage, and what they leave is never looked through again:
+    each full collection would take longer than a key may."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        if not gc.get_freeze_count():  # a second window loads nothing
+            gc.freeze()
+        gc.enable()
