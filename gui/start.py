@@ -29,10 +29,11 @@ PLAN = (
     "gui.pages.page",
 )  # fmt: skip
 ESTIMATE = ("numpy", "planner.counting.memory", "planner.timing.step", "planner.estimate")
+BELOW_CHARTS = ("pyparsing", "PIL.Image", "matplotlib.colors")
 CHARTS = (
-    "matplotlib.rcsetup", "matplotlib", "matplotlib.artist", "matplotlib.text", "matplotlib.collections",
-    "matplotlib.axes", "matplotlib.figure", "matplotlib.backend_bases", "matplotlib.backends.backend_qtagg",
-    "planner.charts.style",
+    "matplotlib.artist", "matplotlib.patches", "matplotlib.text", "matplotlib.collections", "matplotlib.image",
+    "matplotlib.dates", "matplotlib.axes", "mpl_toolkits.mplot3d", "matplotlib.figure",
+    "matplotlib.backends.backend_qtagg", "planner.charts.style",
 )  # fmt: skip
 """Libraries in pieces, each loaded in less time than one notices."""
 
@@ -59,6 +60,7 @@ def after_first_paint(
         for chart in charts:
             chart.hold()
         yield
+        yield from _loaded(BELOW_CHARTS)
         imports.leave_artists_undocumented()
         yield from _loaded(CHARTS)
         for chart in charts:
