@@ -24,7 +24,7 @@ import torch
 from planner import library, units
 from planner.errors import CancelledError, InputError, MissingError, TrainplanError
 from planner.plan.model import Model
-from planner.profiling import devices, events, exchanges, timer
+from planner.profiling import devices, events, exchanges, store, timer
 from planner.profiling.agreement import LostError, Ranks, lost_if_it_fails
 from planner.profiling.exchanges import Exchange
 from planner.profiling.groups import Layout, layouts
@@ -312,7 +312,8 @@ class _Run:
 def default_out(device_name: str) -> Path:
     """A new file in the user's profile folder: collectives, device, time."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return library.user_folder() / "measured" / f"collectives-{library.slug(device_name)[:60]}-{stamp}.json"
+    folder = library.user_folder() / "measured"
+    return store.new(folder / f"collectives-{library.slug(device_name)[:60]}-{stamp}.json")
 
 
 def cannot_write(out: Path, device: profiles.Device) -> InputError | None:

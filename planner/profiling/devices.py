@@ -217,6 +217,16 @@ def release(kind: str) -> None:
         torch.cuda.empty_cache()
 
 
+def answers(kind: str) -> bool:
+    """Whether the device still computes. After a fault of its own a GPU refuses everything until the process ends."""
+    try:
+        torch.ones(1, device=kind).add_(1.0)
+        synchronize(kind)
+    except Exception as error:
+        return is_out_of_memory(error)
+    return True
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """torch says it in several ways, the CPU's allocator in a plain RuntimeError."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):

@@ -317,6 +317,7 @@ class _Run:
             times = timer.in_turns(calls, self.recorder.clock, rounds, self.cancel)
         except Exception as error:
             if not devices.is_out_of_memory(error):
+                self._require_device(str(point), error)
                 raise
             self.bench.clear()
             return
@@ -326,10 +327,20 @@ class _Run:
         """What a failure means and what to say of it; those that are not the device's are raised again."""
         if isinstance(error, TrainplanError):
             raise error
+        self._require_device(str(point), error)
         self.bench.clear()
         if devices.is_out_of_memory(error):
             return "too large", f"{point}: ran out of memory; measuring it smaller"
         return "impossible", f"{point}: could not be measured ({type(error).__name__}: {shorten(error, 200)})"
+
+    def _require_device(self, doing: str, error: Exception) -> None:
+        """Raise `MissingError` where the device no longer answers: nothing after would be measured either."""
+        if not devices.answers(self.kind):
+            kept = f"{len(self.visits)} rows are kept in {partial_path(self.out)}"
+            raise MissingError(
+                f"{self.device.name} was lost at {doing} ({shorten(error, 200)}); {kept}: see to the device, and run "
+                f"the same with --out {self.out} to go on there"
+            ) from None
 
     def _measure_here(self, point: Point, cap_s: float, *, again: bool) -> Iterator[events.Event]:
         start_s = time.perf_counter()

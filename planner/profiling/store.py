@@ -6,6 +6,7 @@ another device, of other software or another model never stand in one file.
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,15 @@ def place(model: str, device: str, suite: str, head: dict[str, Any]) -> Path:
             continue
         if found.get("suite") == suite and journal.identity(found) == journal.identity(head):
             return out
-    return folder / f"{stem}-{datetime.now().strftime('%Y%m%d-%H%M%S')}.json"
+    return new(folder / f"{stem}-{datetime.now().strftime('%Y%m%d-%H%M%S')}.json")
+
+
+def new(path: Path) -> Path:
+    """A name that no file has: two runs have one time where they begin together, or the clock was set back."""
+    numbers = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(
+        one for one in itertools.chain([path], numbers) if not (one.exists() or journal.partial_path(one).exists())
+    )
 
 
 def require_writable(out: Path) -> None:

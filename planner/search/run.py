@@ -94,7 +94,7 @@ def sweep(
     """`search` as events: progress about ten times a second, then `Finished`."""
     started = time.perf_counter()
     rejected: Counter[str] = Counter()
-    clusters = _clusters(plan, gpus, accelerators, constraints, wide, rejected)
+    clusters = _clusters(plan, gpus, accelerators, constraints, wide, rejected, is_cancelled)
     standing = _Standing(objective, max(1, top), [one.plan for one in clusters], rejected)
     threads = min(MOST_THREADS, os.cpu_count() or 1)
     _keep_freed_memory()
@@ -272,12 +272,14 @@ class _Standing:
 
 def _clusters(
     plan: Plan, gpus: Sequence[int], accelerators: Sequence[str], constraints: Constraints, wide: bool,
-    rejected: Counter[str],
+    rejected: Counter[str], is_cancelled: Callable[[], bool],
 ) -> list[_Cluster]:  # fmt: skip
     """The clusters to search. One that cannot train the plan at all falls out with its whole space."""
     found = []
     for name in accelerators or [""]:
         for count in gpus or [plan.cluster.gpus]:
+            if is_cancelled():
+                raise CancelledError("cancelled")
             one = _on_cluster(plan, count, name)
             reason = ""
             if one.cluster.accelerator.peak(plan.recipe.precision) is None:

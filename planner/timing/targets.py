@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ DISTURBED = 0.4
 as often as not, on a shared machine of two cores."""
 REFERENCE_ERROR = 0.25
 """Relative error of a row for each e-fold that the reference was off its median."""
+MOST_ROWS = 1200
+"""The fit's memory grows with the square of its rows, its time with the cube; a full suite comes to about as many."""
 
 Vector = NDArray[np.float64]
 
@@ -42,7 +45,7 @@ class Target:
 
 def targets(profile: Profile, precision: str) -> list[Target]:
     """What is to be reproduced: each block and direction, the optimizer, and the edge (embedding, head and loss)."""
-    plain = [row for row in profile.rows if row.is_plain]
+    plain = _some([row for row in profile.rows if row.is_plain])
     rows = [row for row in plain if row.dtype == precision]
     inside = ("attention_core", "attention", "feed_forward", "layer")
     usual_s = usual_reference_s(profile) or 1.0
@@ -56,6 +59,16 @@ def targets(profile: Profile, precision: str) -> list[Target]:
         if len(pair) == 2:
             found.append(_target(("edge", "both"), [*pair, *_nearest_embedding(rows, pair[0])], usual_s))
     return found
+
+
+def _some(rows: list[Row]) -> list[Row]:
+    """About `MOST_ROWS` of them at most: those of every second, third … shape, each shape whole."""
+    every = math.ceil(len(rows) / MOST_ROWS)
+    if every <= 1:
+        return rows
+    numbers = {shape: number for number, shape in enumerate(dict.fromkeys(row.shape[3:] for row in rows))}
+    kept = [row for row in rows if numbers[row.shape[3:]] % every == 0]
+    return kept[:: math.ceil(len(kept) / (2 * MOST_ROWS))]  # many rows of one shape have no other end
 
 
 def usual_reference_s(profile: Profile) -> float | None:

@@ -17,7 +17,7 @@ import torch
 from planner.errors import InputError
 from planner.plan import shipped
 from planner.plan.model import Model
-from planner.profiling import demand, devices, events, journal, operations, points, profiler, timer
+from planner.profiling import demand, devices, events, journal, operations, points, profiler, store, timer
 from planner.timing import profile as profiles
 from planner.timing.profile import Condition, Profile
 
@@ -179,6 +179,38 @@ def test_an_operation_that_the_device_cannot_do_is_left_out_with_a_note(
     happened = run(tiny, tmp_path / "out.json")
     assert isinstance(happened[-1], events.Finished)
     assert "optimizer: could not be measured (RuntimeError: no kernel for this)" in notes(happened)
+
+
+def test_a_gpu_that_is_lost_costs_no_row_before_it_and_the_next_run_goes_on(
+    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From one call on the device refuses everything, as a GPU does after a fault of its own."""
+    calls = itertools.count()
+    real = timer.measure
+    fault = RuntimeError("CUDA error: unspecified launch failure")
+
+    def measure(*arguments: Any, **options: Any) -> timer.Samples:
+        if next(calls) == 6:
+            patch.setattr(devices, "synchronize", lambda kind: (_ for _ in ()).throw(fault))
+            raise fault
+        return real(*arguments, **options)
+
+    out = tmp_path / "out.json"
+    with monkeypatch.context() as patch:
+        patch.setattr(timer, "measure", measure)
+        last = run(tiny, out)[-1]
+    assert isinstance(last, events.Failed) and last.exit_code == 3
+    assert "was lost at" in last.message and "launch failure" in last.message and "rows are kept" in last.message
+    assert not out.exists() and len(journal.partial_path(out).read_text().splitlines()) > 3
+    happened = run(tiny, out)
+    assert isinstance(happened[-1], events.Finished) and "taken over from an interrupted run" in notes(happened)
+
+
+def test_a_clock_that_was_set_back_replaces_no_profile(tmp_path: Path) -> None:
+    names = [tmp_path / name for name in ("a-1.json", "a-1-2.json", "a-1-3.json")]
+    for name in names:
+        assert store.new(tmp_path / "a-1.json") == name
+        (journal.partial_path(name) if name == names[1] else name).touch()
 
 
 def after(count: int) -> Callable[[], bool]:
