@@ -23,6 +23,7 @@ Fact = tuple[str, str]
 def blanks(plan: Plan) -> dict[str, Fact]:
     """What a blank field stands for, by path: the value, and where it comes from."""
     price, grid = _price(plan, quote.hourly), _grid(plan)
+    pue = library.pue(plan.prices.grid_region)
     known = not math.isnan(price.usd_per_gpu_hour)
     return {
         "layout.dp": (f"{plan.dp:,}", "the remaining GPUs"),
@@ -38,6 +39,7 @@ def blanks(plan: Plan) -> dict[str, Fact]:
         "prices.spot.discount": ("unknown", "or state the price"),
         "prices.owned.purchase_usd": ("unknown", "fill it in"),
         "prices.owned.provisioned_w": (f"{quote.provisioned_w(plan):g}", "W, the board's limit"),
+        "prices.pue": (f"{pue['pue']:g}", "the provider's") if pue else ("unknown", "fill it in"),
         "prices.network_premium": (f"{plan.cluster.fabric.price_share:g}", "the fabric's"),
         "prices.power_share": ("automatic", "from utilization"),
         "prices.grid_kg_per_kwh": (f"{grid['kg_per_kwh']:g}", "kg/kWh, the region's")

@@ -352,6 +352,7 @@ def print_estimate(result: Estimate) -> None:
     rows = [(figure.section, figure.label, figure.text, figure.band_text, figure.kind) for figure in shown]
     print_table(("section", "figure", "value", "80 % band", "kind"), rows)
     print(f"\nprice: {result.price.told()}")
+    print(f"energy: {result.energy_basis}")
     print(f"kernel times: {result.kernel_source} ({result.machine.device.basis})")
     print(f"collective times: {result.collective_source} ({result.collective_basis})")
     print(f"device: {result.provenance}")

@@ -13,13 +13,11 @@ from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from planner import library, units
 from planner.callable_module import make_callable
 from planner.costing import energy, goodput, money, purchase
-from planner.costing.quote import Quote, quote
-from planner.costing.rates import Rates, rates
+from planner.costing.quote import Quote, break_even_hours, quote
+from planner.costing.rates import Rates, energy_basis, rates
 from planner.counting import flops, memory, parameters
 from planner.counting.allocation import Allocation, allocation, on_processor
 from planner.counting.flops import Flops
@@ -155,12 +153,6 @@ def whole_training(step_flops: Number, steps: Number) -> Number:
     return step_flops * steps
 
 
-@formula("TDP·share", unit="W", source="board power limit × mean share drawn")
-def board_power_w(tdp_w: Number, share: Number) -> Number:
-    """Mean power of one board."""
-    return tdp_w * share
-
-
 def compute(w: Workload, machine: Machine, terms: Rates) -> Outcome:
     """Every number of a workload. Floats for one plan, arrays for many: the same code."""
     counted = parameters.count(w)
@@ -174,8 +166,7 @@ def compute(w: Workload, machine: Machine, terms: Rates) -> Outcome:
     hours = money.gpu_hours(w.gpus, wall)
     delivered = flops_per_gpu(work.step_full, step.total, w.gpus)
     hardware = utilization(flops_per_gpu(work.step_hardware, step.total, w.gpus), terms.peak_flops)
-    share = np.where(np.isnan(terms.power_share), energy.power_share(hardware), terms.power_share)[()]
-    power = board_power_w(terms.tdp_w, share)
+    power = energy.board_power_w(terms.tdp_w, terms.power_share, machine.device.power_w, energy.power_share(hardware))
     kwh = energy.energy_kwh(hours, power, terms.server_overhead, terms.pue)
     rent = money.accelerators_usd(hours, terms.usd_per_gpu_hour)
     links = money.network_usd(rent, terms.network_premium)
@@ -316,6 +307,13 @@ class Estimate:
         return f"{fits}; {time_figure.text}, {dollars}, limited by {self.limiter}{calibrated}"
 
     @property
+    def energy_basis(self) -> str:
+        """What energy and carbon include, from where, and what they leave out."""
+        power = self.figures["energy.power"]
+        known = {"measured": f"measured by the profile {self.machine.profile}", "assumed": "assumed"}[power.kind]
+        return energy_basis(self.plan, f"{power.text} a board on average ({known})")
+
+    @property
     def kernel_source(self) -> str:
         """Where the kernels' times come from: measured, interpolated, carried or specification."""
         return str(self.machine.device.source)
@@ -377,6 +375,7 @@ class Estimate:
                 "source": self.price.source, "as_of": self.price.as_of, "kind": self.price.kind,
                 "age_days": self.price.age_days(), "is_stale": self.price.is_stale(),
             },
+            "energy_basis": self.energy_basis,
             "kernel_source": self.kernel_source, "kernel_basis": self.machine.device.basis,
             "collective_source": self.collective_source, "collective_basis": self.collective_basis,
             "device_known_by": self.provenance,
@@ -400,12 +399,14 @@ def estimate(plan: Plan, *, is_own_fabric: bool = True) -> Estimate:
     edges = _edges(plan, parts)
     with recording():
         numbers, terms, price = workload(plan), rates(plan), quote(plan)
-        outcome = compute(numbers, _with_traced_calibration(parts), terms)
+        outcome = compute(numbers, _traced(parts), terms)
         busy = _busy(float(outcome.mfu), parts)
         bands = _bands(numbers, outcome, parts, busy, edges)
         bands |= _money_bands(numbers, outcome, terms, *bands["time"])
-        figures = _figures(plan, numbers, outcome, bands, parts.calibration)
+        figures = _figures(plan, numbers, outcome, bands, parts)
+        energy_figures = {key: figures.pop(key) for key in [*figures] if key.startswith("energy.")}
         figures["money.usd_per_gpu_hour"] = _price_figure(terms.usd_per_gpu_hour, price)
+        figures |= _break_even(plan, outcome) | energy_figures
         if edges:
             _tell_measured(figures, edges)
     problems.extend(parts.problems)
@@ -511,12 +512,21 @@ def _uncalibrated(plan: Plan, *, is_own_fabric: bool) -> Machine:
     )  # fmt: skip
 
 
-def _with_traced_calibration(parts: Machine) -> Machine:
-    """The calibration as a leaf of every derivation that it enters."""
-    if parts.calibration is None:
-        return parts
-    ratio = given(CALIBRATION, parts.calibration.ratio, source=parts.calibration.told, kind="measured")
-    return replace(parts, device=replace(parts.device, calibration=ratio))
+def _traced(parts: Machine) -> Machine:
+    """The calibration and the measured power as leaves of every derivation that they enter."""
+    unit = parts.device
+    power = given("power_w", unit.power_w, unit="W", source=f"profile {parts.profile}", kind="measured")
+    unit = replace(unit, power_w=power)
+    if parts.calibration is not None:
+        ratio = given(CALIBRATION, parts.calibration.ratio, source=parts.calibration.told, kind="measured")
+        unit = replace(unit, calibration=ratio)
+    return replace(parts, device=unit)
+
+
+def _power_kind(plan: Plan, parts: Machine) -> Kind:
+    """Stated and estimated shares of the limit are assumptions; a profile's power is measured."""
+    is_measured = plan.prices.power_share is None and not math.isnan(float(parts.device.power_w))
+    return "measured" if is_measured else "assumed"
 
 
 def _busy(mfu: float, parts: Machine) -> float:
@@ -601,14 +611,14 @@ class _Figures:
 
 
 def _figures(
-    plan: Plan, w: Workload, o: Outcome, bands: Mapping[str, tuple[float, float]], calibrated: Calibration | None
+    plan: Plan, w: Workload, o: Outcome, bands: Mapping[str, tuple[float, float]], parts: Machine
 ) -> dict[str, Figure]:
     """Every figure in display order."""
-    figures = _Figures(bands, calibrated)
+    figures = _Figures(bands, parts.calibration)
     _add_work(figures, plan, w, o)
     _add_memory(figures, o)
     _add_time(figures, w, o)
-    _add_money_and_energy(figures, plan, o)
+    _add_money_and_energy(figures, plan, o, _power_kind(plan, parts))
     return figures.by_key
 
 
@@ -667,7 +677,7 @@ def _tell_measured(figures: dict[str, Figure], edges: tuple[Step, Step]) -> None
         figures[key] = replace(figure, low=low, high=high, kind=kind, source=f"{figure.source}; {told}")
 
 
-def _add_money_and_energy(figures: _Figures, plan: Plan, o: Outcome) -> None:
+def _add_money_and_energy(figures: _Figures, plan: Plan, o: Outcome, power_kind: Kind) -> None:
     figures.add("money.total", "Cost", o.total_usd, "USD", "cost")
     spreads = {"staff_usd": "", "idle_usd": "idle"}
     absent = {"idle_usd", "electricity_usd"} - _MONEY_OF.get(plan.prices.purchase, set())
@@ -677,7 +687,7 @@ def _add_money_and_energy(figures: _Figures, plan: Plan, o: Outcome) -> None:
         key, value = f"money.{name.removesuffix('_usd')}", getattr(o, name)
         kind: Kind = "assumed" if name == "staff_usd" else "estimated"
         figures.add(key, label, value, "USD", spreads.get(name, "time"), kind)
-    figures.add("energy.power", "Mean board power", o.power_w, "W", kind="assumed")
+    figures.add("energy.power", "Mean board power", o.power_w, "W", kind=power_kind)
     figures.add("energy.energy", "Energy", o.energy_kwh, "kWh", "time")
     figures.add("energy.co2e", "CO2e", o.co2e_kg, "kg", "time")
 
@@ -686,6 +696,15 @@ def _price_figure(value: Number, price: Quote) -> Figure:
     """The price of a GPU-hour with its source, its date and, where it is stale, its age."""
     figure = Figure.of("money.usd_per_gpu_hour", "Price a GPU-hour", value, "USD/h", (None, None), price.kind)
     return replace(figure, source=price.told())
+
+
+def _break_even(plan: Plan, o: Outcome) -> dict[str, Figure]:
+    """From how many hours in use on a bought GPU is cheaper than a rented one; nothing where no purchase is stated."""
+    found = break_even_hours(plan, o.energy_kwh / o.gpu_hours)
+    if found is None:
+        return {}
+    key, label = "money.break_even", "Owning pays from, hours in use of a GPU"
+    return {key: _figure(key, label, found, "GPU-hours", (None, None), "estimated")}
 
 
 def _interval(value: float, spread: str, bands: Mapping[str, tuple[float, float]]) -> tuple[float | None, float | None]:

@@ -159,6 +159,12 @@ def table(name: str) -> list[dict[str, Any]]:
     return rows
 
 
+def pue(region: str) -> dict[str, Any] | None:
+    """The row (`pue`, `source`, `as_of`) of the provider that a region names (`aws us-east-1`); None for others."""
+    provider = region.partition(" ")[0]
+    return next((row for row in table("pues") if row["provider"] == provider), None)
+
+
 def grid(region: str) -> dict[str, Any]:
     """A grid's row (`region`, `kg_per_kwh`, `source`, `as_of`)."""
     rows = {row["region"]: row for row in table("grids")}

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Literal, cast
 
 from planner.costing import purchase
-from planner.formula import given
+from planner.formula import Number, given
 from planner.plan import offers
 from planner.plan.dates import last_day
 from planner.plan.offers import Offer
@@ -120,17 +120,40 @@ def _owned(plan: Plan) -> Quote:
     if plan.cluster.accelerator.tdp_w is None:
         told = f"the power limit of {plan.cluster.accelerator.name} is unknown; fill in cluster.accelerator.tdp_w"
         return Quote.unknown(told, "cluster.accelerator.tdp_w")
-    paid = _leaf("purchase_usd", owned.purchase_usd, "USD")
-    if owned.purchase_of == "node":
-        paid = paid / _leaf("gpus_per_node", plan.cluster.gpus_per_node, "GPUs")
     years, used = _leaf("years", owned.years, "years"), _leaf("utilization", owned.utilization, "fraction")
-    worth = purchase.depreciation_usd(paid, _leaf("residual", owned.residual, "fraction"), years, used)
-    place = purchase.hosting_usd(
-        _leaf("provisioned_w", provisioned_w(plan), "W"),
-        _leaf("hosting_usd_per_kw_month", owned.hosting_usd_per_kw_month, "USD"), used,
-    )  # fmt: skip
+    worth = purchase.depreciation_usd(_paid(plan), _leaf("residual", owned.residual, "fraction"), years, used)
     told = f"owned: ${owned.purchase_usd:,.0f} a {owned.purchase_of} over {owned.years:g} years, hosting included"
-    return Quote(cast(float, worth + place), told, kind="estimated", path=path)
+    return Quote(cast(float, worth + _hosting(plan)), told, kind="estimated", path=path)
+
+
+def break_even_hours(plan: Plan, kwh_per_gpu_hour: Number) -> Number | None:
+    """Hours in use from which a bought GPU is cheaper than the plan's rented hour; None where no purchase price is
+    stated. kwh_per_gpu_hour: at the data centre's meter."""
+    owned, tdp_w = plan.prices.owned, plan.cluster.accelerator.tdp_w
+    if owned.purchase_usd is None or tdp_w is None:
+        return None
+    rented = hourly(plan)
+    rent = _leaf("rent_usd_per_gpu_hour", rented.usd_per_gpu_hour, "USD/h", rented.told())
+    current = kwh_per_gpu_hour * _leaf("usd_per_kwh", owned.usd_per_kwh, "USD")
+    return purchase.break_even_hours(
+        _paid(plan), _leaf("residual", owned.residual, "fraction"), rent, _hosting(plan) + current
+    )
+
+
+def _paid(plan: Plan) -> Any:
+    """Purchase price of one GPU."""
+    owned = plan.prices.owned
+    paid = _leaf("purchase_usd", owned.purchase_usd, "USD")
+    return paid / _leaf("gpus_per_node", plan.cluster.gpus_per_node, "GPUs") if owned.purchase_of == "node" else paid
+
+
+def _hosting(plan: Plan) -> Number:
+    owned = plan.prices.owned
+    return purchase.hosting_usd(
+        _leaf("provisioned_w", provisioned_w(plan), "W"),
+        _leaf("hosting_usd_per_kw_month", owned.hosting_usd_per_kw_month, "USD"),
+        _leaf("utilization", owned.utilization, "fraction"),
+    )
 
 
 def provisioned_w(plan: Plan) -> float:

@@ -51,6 +51,7 @@ def rates(plan: Plan) -> Rates:
     sheet = f"{accelerator.name}: {accelerator.source} ({accelerator.as_of})"
     price = quote(plan)
     grid_value, grid_source = _grid(plan)
+    pue, pue_source = _pue(plan)
     premium = cluster.fabric.price_share if prices.network_premium is None else prices.network_premium
     leaves: list[tuple[str, float, str, str]] = [
         ("nodes", cluster.nodes, "", "plan"),
@@ -70,7 +71,7 @@ def rates(plan: Plan) -> Rates:
         ("staff_usd", prices.staff_usd, "USD", "plan"),
         ("power_share", math.nan if prices.power_share is None else prices.power_share, "fraction", "plan"),
         ("server_overhead", prices.server_overhead, "fraction", "plan"),
-        ("pue", prices.pue, "", "plan"),
+        ("pue", pue, "", pue_source),
         ("kg_per_kwh", grid_value, "kg/kWh", grid_source),
     ]
     made = Rates(**{name: _leaf(name, value, unit, source) for name, value, unit, source in leaves})
@@ -111,3 +112,26 @@ def _grid(plan: Plan) -> tuple[float, str]:
         return plan.prices.grid_kg_per_kwh, "plan"
     row = library.grid(plan.prices.grid_region)
     return float(row["kg_per_kwh"]), f"{row['region']}: {row['source']} ({row['as_of']})"
+
+
+def _pue(plan: Plan) -> tuple[float, str]:
+    """NaN where the plan states none and its region names no provider; `check` says so."""
+    if plan.prices.pue is not None:
+        return plan.prices.pue, "plan"
+    row = library.pue(plan.prices.grid_region)
+    return (
+        (float(row["pue"]), f"{row['source']} ({row['as_of']})") if row else (math.nan, "unknown; fill in prices.pue")
+    )
+
+
+def energy_basis(plan: Plan, power: str) -> str:
+    """What energy and carbon include, from where, and what they leave out. power: the board's, in words."""
+    (grid, grid_source), (pue, pue_source) = _grid(plan), _pue(plan)
+    overhead = plan.prices.server_overhead
+    beyond = f"hosts, network and storage as {overhead:.0%} on top, " if overhead else ""
+    beside = "" if overhead else "hosts, network and storage (prices.server_overhead is 0), "
+    return (
+        f"Included: {power} over all hours of the job, {beyond}cooling and conversion as a PUE of {pue:g} "
+        f"({pue_source}), and {grid:g} kg CO2e a kWh of the grid ({grid_source}). Left out: {beside}trials, idle hours "
+        "before and after, making the machines and buildings, and what the provider offsets or buys in certificates."
+    )

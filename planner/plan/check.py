@@ -50,7 +50,7 @@ def check_known(plan: Plan) -> list[Problem]:
 def _rules() -> tuple[Callable[[Plan], Iterator[Problem]], ...]:
     return (
         _model, _data_parallel, _tensor_parallel, _pipeline, _experts, _sharding, _batch, _sequence, _cluster,
-        _software, _offer,
+        _software, _offer, _pue,
     )  # fmt: skip
 
 
@@ -258,3 +258,9 @@ def _offer(plan: Plan) -> Iterator[Problem]:
     if offer.purchase != prices.purchase:
         message = f"{offer.name} is {offer.purchase}, and the plan pays {prices.purchase}"
         yield Problem("prices.purchase", "error", message, f"use {offer.purchase}", {"prices.purchase": offer.purchase})
+
+
+def _pue(plan: Plan) -> Iterator[Problem]:
+    if plan.prices.pue is None and library.pue(plan.prices.grid_region) is None:
+        message = f"blank, and the grid region {plan.prices.grid_region!r} names no provider whose PUE is known"
+        yield _problem("prices.pue", message, 1.1)

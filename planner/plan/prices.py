@@ -90,7 +90,13 @@ class Prices(Section):
         le=10,
         advanced=True,
     )
-    pue: float = quantity("PUE", "Power usage effectiveness of the data centre", default=1.1, ge=1, le=10)
+    pue: float | None = quantity(
+        "PUE",
+        "Power usage effectiveness of the data centre; blank: the mean of the provider that the grid region names",
+        default=1.1,
+        ge=1,
+        le=10,
+    )
     grid_region: str = words(
         "Grid region", "Name of a shipped grid, for its carbon intensity", default="us-average", max_length=100
     )

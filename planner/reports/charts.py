@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from planner.charts import (
     lifetime_cost,
     memory_breakdown,
     network_compare,
+    one_input_curve,
     size_against_perplexity,
     step_time_breakdown,
     style,
@@ -30,6 +32,7 @@ from planner.quality.frontier import frontier
 from planner.quality.laws import DEFAULT, law
 from planner.quality.lifetime import Life, life_of
 from planner.quality.task import Comparison, compare
+from planner.scenarios.sensitivity import curve, range_of
 from planner.search import networks
 
 SIZE_INCHES = (8.0, 5.0)
@@ -75,6 +78,16 @@ def life_charts(life: Life, task: Comparison) -> tuple[Chart, ...]:
     )
 
 
+def price_chart(estimate: Estimate) -> tuple[Chart, ...]:
+    """The cost over the stated range of the price, of owned hardware over that of the purchase; none where it has no
+    range."""
+    owned = estimate.plan.prices.purchase == "owned"
+    found = range_of(estimate, "prices.owned.purchase_usd" if owned else "prices.usd_per_gpu_hour")
+    if found is None or math.isnan(float(estimate.outcome.total_usd)):
+        return ()
+    return (Chart("cost-by-price", one_input_curve, one_input_curve.Data.of(curve(estimate, found), "cost_usd")),)
+
+
 def network_chart(found: networks.Networks) -> Chart:
     """The plan over other networks."""
     return Chart("networks", network_compare, contents.network_compare(network_compare, found.to_json()))
@@ -83,7 +96,11 @@ def network_chart(found: networks.Networks) -> Chart:
 def write_charts(estimate: Estimate, folder: Path) -> list[Path]:
     """Each chart as PNG into an existing folder; returns the files. A model that cannot be served has none of its
     life."""
-    charts = [*charts_of(estimate), network_chart(networks.compare(estimate.plan, keep_layout=True))]
+    charts = [
+        *charts_of(estimate),
+        *price_chart(estimate),
+        network_chart(networks.compare(estimate.plan, keep_layout=True)),
+    ]
     with contextlib.suppress(InputError):
         charts += life_charts(life_of(estimate.plan, result=estimate), compare(estimate.plan, estimate))
     written = []

@@ -63,6 +63,7 @@ def rows_of(estimate: Estimate) -> list[dict[str, Any]]:
         )  # fmt: skip
     rows.append(_row("verdict", "Fits", estimate.fits, "", "estimated", "memory ≤ capacity", estimate.verdict))
     basis = estimate.machine.device.basis
+    rows.append(_row("verdict", "Energy includes", "", "", "assumed", "", estimate.energy_basis))
     rows.append(_row("verdict", "Kernel times", estimate.kernel_source, "", "estimated", "", basis))
     source, told = estimate.collective_source, estimate.collective_basis
     rows.append(_row("verdict", "Collective times", source, "", "estimated", "", told))

@@ -10,15 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from planner import __version__
+from planner.costing.purchase import HOURS_A_YEAR
+from planner.costing.quote import hourly
 from planner.errors import InputError
 from planner.estimate import Estimate, Figure
 from planner.quality.lifetime import Life, life_of
 from planner.quality.task import compare
 from planner.reports import derivation
-from planner.reports.charts import Chart, charts_of, life_charts, network_chart
+from planner.reports.charts import Chart, charts_of, life_charts, network_chart, price_chart
 from planner.reports.csv_report import assumptions
+from planner.scenarios.price_levels import price_levels
 from planner.search import networks
 from planner.search.networks import Networks
 from planner.units import show
@@ -102,7 +106,9 @@ def _sections(estimate: Estimate) -> Iterator[Section]:
         yield Section("What to know before relying on this", known)
     yield Section("Charts", charts=tuple(charts_of(estimate)))
     for key, title in SECTIONS.items():
-        yield Section(title, table=_figures(estimate, key))
+        included = (estimate.energy_basis,) if key == "energy" else ()
+        yield Section(title, included, _figures(estimate, key))
+    yield _price(estimate)
     yield _life(estimate)
     yield _networks(networks.compare(estimate.plan, keep_layout=True))
     basis = f"Kernel times: {estimate.kernel_source} ({estimate.machine.device.basis})."
@@ -112,8 +118,15 @@ def _sections(estimate: Estimate) -> Iterator[Section]:
     yield Section(
         "Derivations", ("Each opens into the formula, the numbers put in and their source.",), derivations=steps
     )
-    rows = [(item, derivation.plain(value), unit) for item, value, unit in assumptions(estimate.plan)]
+    rows = [(item, _plain(value), unit) for item, value, unit in assumptions(estimate.plan)]
     yield Section("Assumptions: the plan", table=Table(("Field", "Value", "Unit"), rows))
+
+
+def _plain(value: Any) -> str:
+    """A field's value; of a list (the stages of a post-training, whose figures stand with the life) the names alone."""
+    if isinstance(value, list):
+        return ", ".join(str(one.get("name", one)) if isinstance(one, dict) else str(one) for one in value)
+    return derivation.plain(value)
 
 
 def _cautions(estimate: Estimate) -> Iterator[str]:
@@ -129,6 +142,30 @@ def _figures(estimate: Estimate, section: str) -> Table:
         if figure.section == section and (figure.value or "part" not in figure.key)
     ]
     return Table(("Figure", "Value", "80 % band", "Kind", "Formula", "Source"), rows, frozenset({1, 2}))
+
+
+def _price(estimate: Estimate) -> Section:
+    """The cost against the price: over its range, at each known offer, and where owning begins to pay."""
+    price, total = estimate.price, float(estimate.outcome.total_usd)
+    told = [f"The plan pays {show(price.usd_per_gpu_hour, 'USD/h')} a GPU-hour: {price.told()}."]
+    owning, owned = estimate.figures.get("money.break_even"), estimate.plan.prices.owned
+    if owning is None:
+        told.append("Owned or rented: the purchase price is unknown (prices.owned.purchase_usd).")
+    else:
+        life = owned.years * HOURS_A_YEAR * owned.utilization
+        rent = show(hourly(estimate.plan).usd_per_gpu_hour, "USD/h")
+        told.append(
+            f"Owning pays from {owning.value:,.0f} hours in use of a GPU, of {life:,.0f} in its life, against renting "
+            f"at {rent}."
+        )
+    rows = [
+        (one.price.source, one.purchase, show(one.price.usd_per_gpu_hour, "USD/h"), show(one.cost_usd, "USD"),
+         f"{one.cost_usd / total - 1:+.0%}" if total > 0 else "", one.price.as_of or "unknown",
+         one.price.age_text() or "unknown")
+        for one in price_levels(estimate)
+    ]  # fmt: skip
+    header = ("Offer", "Paid as", "A GPU-hour", "Cost", "Against the plan", "Date", "Age")
+    return Section("Price", tuple(told), Table(header, rows, frozenset({2, 3, 4})), price_chart(estimate))
 
 
 def _life(estimate: Estimate) -> Section:

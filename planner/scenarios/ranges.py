@@ -107,7 +107,7 @@ def _now(plan: Plan, path: str) -> Any:
         return value
     return {
         "prices.usd_per_gpu_hour": lambda: hourly(plan).usd_per_gpu_hour,
-        "prices.grid_kg_per_kwh": lambda: rates(plan).kg_per_kwh,
+        "prices.pue": lambda: rates(plan).pue, "prices.grid_kg_per_kwh": lambda: rates(plan).kg_per_kwh,
     }.get(path, lambda: None)()  # fmt: skip
 
 

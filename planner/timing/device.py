@@ -91,6 +91,8 @@ class Device:
     """1 where products are cut into tiles dealt to multiprocessors, 0 where not: a CPU."""
     matmul_rows: Number = 0.0
     """Rows' worth of time that reading a product's weights adds, where it is not tiled."""
+    power_w: Number = math.nan
+    """Mean board power while a layer was measured; NaN where none was."""
     calibration: Number = 1.0
     """Measured over predicted time of a real step's compute: a one-point calibration that the plan names."""
     band: Number

@@ -149,8 +149,20 @@ def _fitted(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
         f"shape{'s' * (len(errors) != 1)} of the layer; one left out is within {band:.0%} (80 %)"
     )
     known_by = str(provenance.measured(profile.name, profile.created))
-    final = replace(made, band=band, source="interpolated", basis=told, provenance=known_by)
+    final = replace(
+        made, band=band, source="interpolated", basis=told, provenance=known_by,
+        power_w=_layer_power_w(profile, precision),
+    )  # fmt: skip
     return Fit(final, changes, band, len(found_rows), _class_errors(solved.posterior), solved)
+
+
+def _layer_power_w(profile: Profile, precision: str) -> float:
+    """Mean power of the board over the measured layers, each for as long as it ran; NaN where no power was read."""
+    read = [
+        (row.condition.power_w, row.median_s) for row in profile.rows
+        if row.condition.power_w and row.operation == "layer" and row.dtype == precision and row.is_plain
+    ]  # fmt: skip
+    return sum(power * time_s for power, time_s in read) / sum(time_s for _, time_s in read) if read else math.nan
 
 
 def predicted_s(fit: Fit, part: Part, rows: Sequence[Row], profile: Profile, precision: str) -> Vector:
@@ -170,7 +182,7 @@ def carried(fit: Fit, origin: Accelerator, accelerator: Accelerator, precision: 
     made = replace(
         fit.device, peak_flops=here.peak_flops, attention_peak_flops=here.attention_peak_flops, band=band,
         bandwidth_bytes_per_s=here.bandwidth_bytes_per_s, multiprocessors=here.multiprocessors, tdp_w=here.tdp_w,
-        source="carried", basis=f"carried over to {accelerator.name}'s peaks: {fit.device.basis}",
+        power_w=math.nan, source="carried", basis=f"carried over to {accelerator.name}'s peaks: {fit.device.basis}",
         provenance=f"{fit.device.provenance}, on another device",
     )  # fmt: skip
     return replace(fit, device=made, band=band, carrying=cost)

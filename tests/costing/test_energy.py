@@ -6,7 +6,10 @@ import math
 
 import pytest
 
-from planner.costing import energy
+from planner.costing import energy, rates
+from planner.estimate import estimate
+from planner.plan import file
+from planner.plan.file import PlanError
 
 LLAMA_2 = {
     "7B": (184_320, 400, 31.22), "13B": (368_640, 400, 62.44), "34B": (1_038_336, 350, 153.90),
@@ -50,3 +53,25 @@ def test_a_board_draws_more_the_more_it_computes_up_to_its_limit() -> None:
     shares = [float(energy.power_share(hfu)) for hfu in (0.0, 0.1, 0.3, 0.5, 0.9)]
     assert shares == sorted(shares)
     assert 0.1 < shares[0] < 0.3 and shares[-1] == shares[-2] == pytest.approx(1.0)
+
+
+def test_power_is_what_the_plan_states_else_what_was_measured_else_from_utilization() -> None:
+    nan = math.nan
+    assert energy.board_power_w(400, 0.9, 310, 0.7) == pytest.approx(360)
+    assert energy.board_power_w(400, nan, 310, 0.7) == 310
+    assert energy.board_power_w(400, nan, nan, 0.7) == pytest.approx(280)
+
+
+def test_a_blank_pue_is_the_published_one_of_the_provider_and_unknown_elsewhere() -> None:
+    plan = file.load("llama-2-7b").replace(**{"prices.pue": None, "prices.grid_region": "aws us-east-1"})
+    found = estimate(plan)
+    assert rates.rates(plan).pue == 1.15 and "PUE of 1.15 (AWS" in found.energy_basis
+    with pytest.raises(PlanError, match=r"prices\.pue: blank"):
+        estimate(plan.replace(**{"prices.grid_region": "us-average"}))
+
+
+def test_the_basis_says_what_energy_holds_and_what_not() -> None:
+    found = estimate(file.load("llama-2-7b").replace(**{"prices.server_overhead": 0.25}))
+    assert "as 25% on top" in found.energy_basis and "0.385 kg CO2e" in found.energy_basis
+    included, left_out = found.energy_basis.split("Left out: ")
+    assert "hosts" in included and "hosts" not in left_out and "making the machines" in left_out

@@ -131,3 +131,25 @@ def test_an_unwritable_path_is_named_and_the_old_file_stays(writer: object, llam
     with pytest.raises(InputError, match="taken"):
         writer(llama, tmp_path / "taken")  # type: ignore[operator]
     assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
+
+
+def test_the_price_is_told_with_its_offers_its_curve_and_where_owning_pays(llama: Estimate) -> None:
+    sections = {one.title: one for one in report(llama).sections}
+    price, energy = sections["Price"], sections["Energy and carbon"]
+    assert (
+        price.table is not None
+        and len(price.table.rows) > 3
+        and [one.name for one in price.charts] == ["cost-by-price"]
+    )
+    assert "the purchase price is unknown" in " ".join(price.paragraphs)
+    owned = report(estimate(llama.plan.replace(**{"prices.owned.purchase_usd": 300_000})))
+    told = " ".join(next(one for one in owned.sections if one.title == "Price").paragraphs)
+    assert "hours in use of a GPU" in told and "against renting at $" in told
+    assert "Included: " in energy.paragraphs[0] and "making the machines" in energy.paragraphs[0]
+
+
+def test_a_list_in_a_plan_is_told_by_its_names_so_that_a_page_holds_it() -> None:
+    sections = {one.title: one for one in report(estimate(file.load("llama-2-70b"))).sections}
+    rows = {row[0]: row[1] for row in sections["Assumptions: the plan"].table.rows}  # type: ignore[union-attr]
+    assert rows["post_training.stages"].startswith("Supervised fine-tuning, Human preferences, ")
+    assert max(map(len, rows.values())) < 3000

@@ -23,7 +23,7 @@ from planner.timing import device as timing_device
 from planner.timing import profile as profiles
 from planner.timing.collectives import network
 from planner.timing.device import device
-from planner.timing.profile import Device, Profile, Row
+from planner.timing.profile import Condition, Device, Profile, Row
 from planner.timing.software import software
 
 H100 = Device(kind="cuda", name="NVIDIA H100 80GB HBM3", memory_bytes=85.0e9, capability="9.0", multiprocessors=132)
@@ -302,3 +302,16 @@ def test_a_spoilt_data_sheet_of_ones_own_does_not_hide_the_others(user_folder: P
     assert found and found.name == "H100-80GB-SXM"
     with pytest.raises(PlanError, match="memory_bytes"):
         shipped.accelerator("aaa")
+
+
+def test_the_power_of_the_measured_layers_is_the_boards_and_stays_on_its_own_device() -> None:
+    rows = [
+        row.model_copy(update={"condition": Condition(power_w=300.0 if row.direction == "forward" else 400.0)})
+        for row in made().rows
+    ]
+    fit = measured.fit(made().model_copy(update={"rows": tuple(rows)}), H100_SHEET, "bf16")
+    layers = [row for row in rows if row.operation == "layer"]
+    energy_j = sum(row.median_s * (row.condition.power_w or 0) for row in layers)
+    assert fit.device.power_w == pytest.approx(energy_j / sum(row.median_s for row in layers))
+    assert np.isnan(measured.carried(fit, H100_SHEET, accelerator("A100-80GB-SXM"), "bf16").device.power_w)
+    assert np.isnan(measured.fit(made(), H100_SHEET, "bf16").device.power_w)
