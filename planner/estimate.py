@@ -704,7 +704,7 @@ def _break_even(plan: Plan, o: Outcome) -> dict[str, Figure]:
     if found is None:
         return {}
     key, label = "money.break_even", "Owning pays from, hours in use of a GPU"
-    return {key: _figure(key, label, found, "GPU-hours", (None, None), "estimated")}
+    return {key: Figure.of(key, label, found, "GPU-hours", (None, None), "estimated")}
 
 
 def _interval(value: float, spread: str, bands: Mapping[str, tuple[float, float]]) -> tuple[float | None, float | None]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -15,6 +16,9 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from planner.charts import view
+
+matplotlib.rcParams["text.parse_math"] = False
+"""Two prices in a line (`$2.45/h, $4.44M`) are no formula between dollar signs."""
 
 Kind = Literal["measured", "published", "estimated", "assumed"]
 Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]

@@ -94,3 +94,11 @@ def test_scenarios_tell_what_they_differ_by_and_how_sure_that_is() -> None:
     data = scenario_compare.Data.of(BESIDE, row(BESIDE, "time.training"))
     assert data.bars[1].ratio == pytest.approx(row(BESIDE, "time.training").ratio(1))
     assert "%" in scenario_compare.describe(data)
+
+
+def test_two_prices_in_a_line_are_no_formula() -> None:
+    """matplotlib sets what stands between two dollar signs as mathematics, without the signs."""
+    figure = Figure()
+    one_input_curve.draw(figure, curve_of("prices.usd_per_gpu_hour", "cost_usd"), style.LIGHT)
+    told = next(text for text in figure.texts if text.get_text().count("$") == 2)
+    assert not told.get_parse_math()
