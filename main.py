@@ -24,8 +24,13 @@ def _app() -> int:
     from gui.screen import has_screen
 
     if has_screen():
-        from gui.app import run
+        try:
+            from gui.app import run
+        except ImportError as error:
+            from planner.errors import without_window
 
+            print(without_window(error), file=sys.stderr)
+            return 3
         return run(sys.argv[1:])
     from planner.cli import headless
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from planner import __version__
-from planner.errors import InputError, TrainplanError, shorten
+from planner.errors import InputError, TrainplanError, shorten, without_window
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
@@ -449,7 +449,10 @@ def _screenshots(options: argparse.Namespace) -> int:
         raise InputError(f"--size {shorten(options.size)!r}: write it as WIDTHxHEIGHT in pixels, e.g. 1280x800")
     import importlib
 
-    pictures = importlib.import_module("gui.pictures")  # the app is above the planner: loaded by name
+    try:
+        pictures = importlib.import_module("gui.pictures")  # the app is above the planner: loaded by name
+    except ImportError as error:
+        raise without_window(error) from None
     written = pictures.screenshots(Path(options.folder), options.theme, int(width), int(height))
     for path in written:
         print(path)

@@ -48,6 +48,18 @@ class MissingError(TrainplanError):
     exit_code = 3
 
 
+def without_window(error: ImportError) -> MissingError:
+    """What to do where Qt, or a system library that it needs, is missing. Raises any other error as it is."""
+    if (error.name or "").startswith(("PySide6", "shiboken6")) and error.path is None:
+        return MissingError("the window needs Qt, which is missing; install it with: pip install PySide6-Essentials")
+    if "shared object" in str(error):
+        return MissingError(
+            f"Qt cannot be loaded ({error}); on Debian or Ubuntu: sudo apt-get install libegl1 libgl1 libfontconfig1 "
+            "libdbus-1-3 libglib2.0-0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
+        )
+    raise error
+
+
 class CancelledError(TrainplanError):
     """The user stopped the work."""
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from planner import __version__, cli, library
+from planner.errors import without_window
 
 ROOT = Path(__file__).resolve().parent.parent
 MAIN = str(ROOT / "main.py")
@@ -54,6 +55,24 @@ def test_estimate_prints_a_verdict_and_a_table_and_nothing_on_stderr() -> None:
     assert first.startswith("Fits on 2,048 × A100-80GB-SXM; ")
     assert header.split() == ["section", "figure", "value", "80", "%", "band", "kind"]
     assert any(row.startswith("time") and "GPU-hours" in row and row.endswith("estimated") for row in rows)
+
+
+@pytest.mark.parametrize("words", [[], ["screenshots", "pictures"]], ids=["window", "screenshots"])
+def test_without_qt_one_sentence_says_what_to_install(words: list[str], tmp_path: Path) -> None:
+    script = f"import sys; sys.modules['PySide6'] = None; sys.argv[1:] = {words}; import main; sys.exit(main.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "the window needs Qt, which is missing; install it with: pip install PySide6-Essentials\n"
+
+
+def test_without_a_library_of_qt_s_the_packages_are_named() -> None:
+    error = ImportError("libEGL.so.1: cannot open shared object file", name="PySide6.QtGui", path="/x/QtGui.so")
+    assert "apt-get install libegl1" in str(without_window(error))
+    with pytest.raises(ImportError, match="ours"):
+        without_window(ImportError("ours", name="gui.window"))
 
 
 def test_a_saved_plan_holds_what_was_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
