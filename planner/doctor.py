@@ -44,7 +44,7 @@ def _measured() -> list[Row]:
 
     found = selection.overview()
     if not found:
-        return [("measured profiles", "none", "python main.py profile")]
+        return [("measured profiles", "none", "trainplan profile")]
     return [
         ("measured profile", f"{name}: {told}" if readable else told, "" if readable else "measure again, or remove it")
         for name, told, readable in found

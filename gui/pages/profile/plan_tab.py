@@ -21,7 +21,7 @@ from planner.plan.plan import Plan
 
 PROCESSOR_NOTE = (
     "A profile of the processor describes the processor only; for a GPU's estimates choose a shipped profile above, or "
-    "measure on a machine that has one: python main.py profile."
+    "measure on a machine that has one: trainplan profile."
 )
 NOTHING_LISTED = "The points of the suite appear here, with the time and the memory that they will take."
 
