@@ -239,8 +239,8 @@ def account_json(account: Account, drawn: Account) -> dict[str, Any]:
 
     return {
         **sums(account, drawn, ("gpu_hours", "usd", "people_usd", "safety_usd", "stages_usd", "weeks")),
-        "safety_share": float(account.safety_usd / account.usd),
-        "safety_share_of_post_training": float(account.safety_usd / account.stages_usd) if account.stages else 0.0,
+        "safety_share": float(account.safety_usd / account.usd) if account.usd else 0.0,
+        "safety_share_of_post_training": float(account.safety_usd / account.stages_usd) if account.stages_usd else 0.0,
         "parts": [
             {"name": one.name, **sums(one, many, _COST)}
             for one, many in zip(account.parts, drawn.parts, strict=True)
@@ -371,7 +371,7 @@ def _figures(
     s, training = hosted.serving, result.figures["money.total"]
     slow, quick = 1 + SERVING_SPREAD, 1 / (1 + SERVING_SPREAD)
     asked = life_costs.serving_usd(per_token, served)
-    spent = (_ratio(training.low, training), _ratio(training.high, training))
+    spent = (_ratio(training.low, training.value), _ratio(training.high, training.value))
     timed, exact = (quick, slow), (1.0, 1.0)
     years = given("years", life.years, unit="years", source="plan")
     daily = life_costs.tokens_per_day(served, years)
@@ -399,7 +399,7 @@ def _figures(
     for name, label, unit in _ACCOUNT if account and drawn else ():
         low, high = interval(getattr(drawn, name))
         value = getattr(account, name)
-        ends = low / float(value), high / float(value)
+        ends = _ratio(low, float(value)), _ratio(high, float(value))
         found[f"post_training.{name}"] = _figure(f"post_training.{name}", label, value, unit, ends, "assumed")
     return found | _whole_life(found, trained, asked, account)
 
@@ -414,8 +414,9 @@ def _whole_life(found: dict[str, Figure], trained: Number, asked: Number, accoun
         made["lifetime.post_training"] = replace(stages, key="lifetime.post_training")
         parts.append(stages)
     total = life_costs.life_usd(trained, after, asked)
-    low, high = (sum(getattr(one, end) or one.value for one in parts) / float(total) for end in ("low", "high"))
-    return made | {"lifetime.total": _figure("lifetime.total", "Over the life", total, "USD", (low, high))}
+    low, high = (sum(getattr(one, end) or one.value for one in parts) for end in ("low", "high"))
+    ends = _ratio(low, float(total)), _ratio(high, float(total))
+    return made | {"lifetime.total": _figure("lifetime.total", "Over the life", total, "USD", ends)}
 
 
 _ACCOUNT = (
@@ -427,8 +428,9 @@ _ACCOUNT = (
 )
 
 
-def _ratio(end: float | None, figure: Figure) -> float:
-    return 1.0 if end is None or not figure.value else end / figure.value
+def _ratio(end: float | None, value: float) -> float:
+    """An end of a band as a share of its figure; 1 where there is no band, or nothing to take a share of."""
+    return 1.0 if end is None or not value else end / value
 
 
 def _figure(

@@ -9,6 +9,7 @@ import pytest
 from planner import cli
 from planner.errors import InputError
 from planner.plan import file
+from planner.plan.post_training import Stage
 from planner.quality.lifetime import Life, life_of
 from planner.quality.task import compare, scores
 
@@ -31,6 +32,16 @@ def test_the_plan_itself_lies_on_the_curve_of_its_loss(life: Life) -> None:
     assert nearest.parameters == pytest.approx(life.plan.parameters)
     assert nearest.tokens == pytest.approx(life.plan.tokens, rel=1e-6)
     assert nearest.total_usd == pytest.approx(life.plan.total_usd, rel=1e-6)
+
+
+@pytest.mark.parametrize("price", [2.0, 0.0])
+def test_a_stage_of_which_nothing_is_told_yet_costs_nothing(price: float) -> None:
+    empty = Stage(name="Stage 1", kind="evaluation", source="added by hand").model_dump()
+    told = [("post_training.stages", [empty]), ("prices.usd_per_gpu_hour", price)]
+    found = life_of(file.with_settings(file.load("llama-2-7b"), told))
+    stages = found.figures["post_training.stages_usd"]
+    assert (stages.value, stages.low) == (0.0, None)
+    assert found.to_json()["post_training"]["safety_share_of_post_training"] == 0.0
 
 
 def test_training_is_what_the_estimate_says(life: Life) -> None:
