@@ -32,6 +32,7 @@ TOPICS = {
     "schedule": "Schedule: one step stage by stage",
     "search": "Search: layouts and networks",
     "scenarios": "Scenarios: what limits, what would change",
+    "validation": "Validation: published numbers made comparable",
 }
 """Rooms of `planner` by the title of their page. The others have no formula of their own."""
 WITH_TORCH = "planner.quality.ladder"

@@ -44,7 +44,9 @@ def test_every_formula_of_the_code_has_its_entry_with_expression_and_source() ->
     marked = re.findall(r"^@formula\((?:.*\n)+?def (\w+)\(", written, re.MULTILINE)
     entries = [entry for page in reference.formulas().values() for entry in page.split("\n### ")[1:]]
     whole = [entry.split("\n")[0] for entry in entries if re.search(r"\A\w+\n\n```text\n.+\n```\n", entry)]
-    assert len(marked) > 100 and sorted(whole) == sorted(marked)
+    assert len(marked) > 100 and sorted(whole) == sorted(marked), (
+        "a room with formulas needs its line in TOPICS of docs/reference.py"
+    )
     assert sum("\n*Source:* " in entry for entry in entries) == len(marked)
 
 
