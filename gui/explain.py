@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout
 
 from gui.widgets import KIND_SIGNS, button, chip, label, row
 from planner.reports import derivation
 from planner.reports.derivation import Step
+from planner.reports.influence import influences
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
+
+QUIET_MS = 60
+MOST = 6
+"""Inputs that are told of those that would change the figure, the strongest first."""
 
 
 class ExplainPanel(QFrame):
@@ -46,6 +51,11 @@ class ExplainPanel(QFrame):
         self._formula.setFont(font)
         self._inputs = label(wrap=True)
         self._source = label(role="muted", size=0.92, wrap=True)
+        self._changes = label(wrap=True, size=0.92)
+        self._changes.setObjectName("explain.changes")
+        self._changes.hide()
+        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
+        self._quiet.timeout.connect(self.show_changes)
         self.tree = self._make_tree()
         self.copy = button("Copy as Markdown", "explain.copy")
         self.copy.clicked.connect(self._copy)
@@ -55,6 +65,7 @@ class ExplainPanel(QFrame):
             if widget is not self._band:
                 widget.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             layout.addWidget(widget)
+        layout.addWidget(self._changes)
         layout.addWidget(label("Derivation", bold=True))
         layout.addWidget(self.tree, 1)
         layout.addWidget(row(self.copy, None))
@@ -78,7 +89,15 @@ class ExplainPanel(QFrame):
         item.setExpanded(True)
         self.tree.setCurrentItem(item)
         self._value.setText(figure.text)
+        self.copy.setText("Copy as Markdown")
+        self._quiet.start()
         self.show()
+
+    def show_changes(self) -> None:
+        """What would change the figure: asked once the hand rests, since it computes the derivation again and again."""
+        found = influences(self._figure.node) if self._figure is not None else []
+        self._changes.setText(f"A tenth more of {',  '.join(one.text for one in found[:MOST])}" if found else "")
+        self._changes.setVisible(bool(found))
 
     def follow(self, figures: dict[str, Figure]) -> None:
         """The plan changed: show the same figure anew."""
@@ -111,19 +130,23 @@ class ExplainPanel(QFrame):
         expression = node.expression if node else (figure.formula if figure and line.name == figure.label else "")
         source = node.source if node else (figure.source if figure and line.name == figure.label else "an input")
         shown = expression != (node.name if node else "")
-        self._formula.setText(
-            f"{line.name if not is_root or node is None else derivation.words(node.name)} = {expression}"
-            if expression and shown
-            else line.name
-        )
+        name = line.name if not is_root or node is None else derivation.words(node.name)
+        told = expression if " = " in expression else f"{name} = {expression}"  # some formulas name what they give
+        self._formula.setText(told if expression and shown else line.name)
         inputs = derivation.inputs_line(node) if node else ""
         self._inputs.setText(f"with {inputs}" if inputs else f"= {line.text}")
         self._source.setText(f"Source: {source}" if source else "")
 
     def _copy(self) -> None:
         if self._figure is not None:
-            QGuiApplication.clipboard().setText(derivation.markdown(self._figure))
+            QGuiApplication.clipboard().setText(f"{derivation.markdown(self._figure)}{changes(self._figure)}")
             self.copy.setText("Copied")
+
+
+def changes(figure: Figure) -> str:
+    """What would change a figure, as the end of its Markdown; empty where nothing does."""
+    found = influences(figure.node)
+    return f"\nA tenth more of, by itself: {', '.join(one.text for one in found)}.\n" if found else ""
 
 
 def _item(line: Step) -> QTreeWidgetItem:

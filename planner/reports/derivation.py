@@ -75,16 +75,20 @@ def markdown(figure: Figure) -> str:
         "",
     ]
     if figure.node is not None:
-        _nest(root(figure), 0, lines)
+        _nest(root(figure), 0, lines, set())
     return "\n".join(lines) + "\n"
 
 
-def _nest(line: Step, depth: int, lines: list[str]) -> None:
+def _nest(line: Step, depth: int, lines: list[str], told_before: set[int]) -> None:
+    """A step with its own steps; one that several use is derived where it first stands."""
     told = _once(line.node.expression, line.node.source) if line.node else ""
+    is_known = id(line.node) in told_before and bool(line.children)
+    told = "derived above" if is_known else told
     lines.append(f"{'  ' * depth}- **{line.name}** = {line.text}{f'  —  {told}' if told else ''}")
-    if depth < DEEPEST:
+    if depth < DEEPEST and not is_known:
+        told_before.add(id(line.node))
         for child in line.children:
-            _nest(child, depth + 1, lines)
+            _nest(child, depth + 1, lines, told_before)
 
 
 def _once(expression: str, source: str) -> str:
