@@ -398,7 +398,11 @@ def _add_search(commands: Any, *, asked: bool) -> None:
 
 def _add_validate(commands: Any) -> None:
     parser = commands.add_parser("validate", help="published runs against predictions")
-    parser.add_argument("--runs", metavar="FILE.csv", help="a table of runs of your own; without it the shipped one")
+    parser.add_argument(
+        "--runs",
+        metavar="FILE.csv",
+        help="a table, or a list as JSON, of your own runs; without it the shipped one, and those in your folder",
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--events", action="store_true", help="print JSON lines, one event a line")
     parser.set_defaults(run=_validate)

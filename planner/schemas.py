@@ -26,11 +26,12 @@ def _kinds() -> dict[str, Callable[[], type[BaseModel]]]:
     from planner.quality.laws import Law
     from planner.timing.calibration import Calibration
     from planner.timing.profile import Profile
+    from planner.validation.run_list import RunList
 
     return {
         "accelerators": lambda: Accelerator, "fabrics": lambda: Fabric, "models": lambda: Model, "plans": lambda: Plan,
         "laws": lambda: Law, "measured": lambda: Profile, "calibrations": lambda: Calibration,
-        "prices": lambda: PriceList,
+        "prices": lambda: PriceList, "run_lists": lambda: RunList,
     }  # fmt: skip
 
 

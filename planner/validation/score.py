@@ -21,7 +21,7 @@ from planner.plan.cluster import Cluster
 from planner.plan.file import load
 from planner.plan.plan import Plan
 from planner.timing import band
-from planner.validation import own, table
+from planner.validation import own, run_list, table
 from planner.validation.table import Expressed, Runs
 
 UNITS = {
@@ -55,7 +55,7 @@ class Validation:
 
 def validate(path: Path | None = None) -> Validation:
     """Hold a table of runs (without a path the shipped one and the user's own) against the planner's predictions."""
-    runs = table.read(path) if path else shipped_and_own()
+    runs = _read(path) if path else shipped_and_own()
     expressed = table.express(runs)
     outcome = predict(expressed)
     published = measured_step_s(expressed, outcome)
@@ -74,9 +74,13 @@ def validate(path: Path | None = None) -> Validation:
 
 
 def shipped_and_own() -> Runs:
-    """The shipped table and the user's own."""
-    shipped = table.read(library.SHIPPED / "runs.csv")
-    return table.joined([shipped, table.read(own.path())]) if own.path().exists() else shipped
+    """The shipped table, and the user's own table and lists."""
+    kept = [table.read(own.path())] if own.path().exists() else []
+    return table.joined([table.read(library.SHIPPED / "runs.csv"), *kept, *run_list.own()])
+
+
+def _read(path: Path) -> Runs:
+    return run_list.read(path) if path.suffix.casefold() == ".json" else table.read(path)
 
 
 def _kept_estimates(runs: Runs) -> dict[int, Estimate]:
