@@ -50,6 +50,9 @@ class Served:
     heads: Number  # [a]
     kv_heads: Number  # [k]
     head_dim: Number  # [d]
+    value_dim: Number  # [d_v]
+    latent_rank: Number = 0.0  # [r]; 0: keys and values are kept themselves
+    rotary_dim: Number = 0.0  # [d_r]
     weight_bytes: Number
     cache_bytes: Number
     has_cache: Number = 1.0
@@ -102,6 +105,14 @@ def cache_bytes_per_token(layers: Number, kv_heads: Number, head_dim: Number, el
     return 2 * layers * kv_heads * head_dim * element_bytes
 
 
+@formula("L·(r + d_r)·bytes", unit="B", source="DeepSeek-V2 (arXiv 2405.04434) §2.1.4, table 1")
+def latent_cache_bytes_per_token(
+    layers: Number, latent_rank: Number, rotary_dim: Number, element_bytes: Number
+) -> Number:
+    """Memory of one token's latent and its one rotary key, from which multi-head latent attention makes the rest."""
+    return layers * (latent_rank + rotary_dim) * element_bytes
+
+
 @formula(
     "(n·memory·share − weights)/(cache a token·(prompt + answer))",
     unit="sequences",
@@ -116,13 +127,15 @@ def largest_batch(
 
 
 @formula(
-    "2·N_a + 2·L·a·d·s",
+    "2·N_a + L·a·(d + d_v)·s",
     unit="FLOP",
     source="2 a multiply-add; scores and values of (s + 1)/2 ≈ s/2 earlier tokens on average",
 )
-def prefill_flops_per_token(active: Number, layers: Number, heads: Number, head_dim: Number, prompt: Number) -> Number:
+def prefill_flops_per_token(
+    active: Number, layers: Number, heads: Number, head_dim: Number, value_dim: Number, prompt: Number
+) -> Number:
     """FLOPs to read one token of a prompt of s tokens with a causal mask."""
-    return 2 * active + 2 * layers * heads * head_dim * prompt
+    return 2 * active + layers * heads * (head_dim + value_dim) * prompt
 
 
 @formula(
@@ -162,7 +175,8 @@ def decode_step_s(
     compute_efficiency: Number, bandwidth_bytes_per_s: Number, bandwidth_efficiency: Number,
     reductions_s: Number = 0.0, launches_s: Number = 0.0,
 ) -> Number:  # fmt: skip
-    """Time to write one token of each sequence of the batch."""
+    """Time to write one token of each sequence of the batch. Left out: the FLOPs of attention itself, few but with a
+    latent, where all heads read one and the same."""
     bandwidth = gpus * bandwidth_bytes_per_s * bandwidth_efficiency
     products = np.maximum(2 * active * batch / (gpus * peak_flops * compute_efficiency), weights / bandwidth)
     return products + cache / bandwidth + reductions_s + launches_s
@@ -199,6 +213,7 @@ def served(model: Model, precision: str, cache_bytes: float) -> Served:
         parameters=counted.total, active=counted.active, experts=counted.experts, expert_count=model.experts,
         experts_per_token=model.experts_per_token, layers=model.layers + model.encoder_layers, hidden=model.hidden,
         heads=model.heads, kv_heads=model.kv_heads, head_dim=model.head_dim,
+        value_dim=model.value_dim or model.head_dim, latent_rank=model.latent_rank, rotary_dim=model.rotary_dim,
         weight_bytes=WEIGHT_BYTES[precision], cache_bytes=cache_bytes,
         has_cache=float(model.architecture != "encoder"),
     )  # fmt: skip
@@ -269,7 +284,9 @@ def step_s(model: Served, server: Server, batch: Number, length: Number) -> Numb
 
 def read_s(model: Served, server: Server, batch: Number, prompt: Number) -> Number:
     """Reading the prompts of a batch."""
-    per_token = prefill_flops_per_token(model.active, model.layers, model.heads, model.head_dim, prompt)
+    per_token = prefill_flops_per_token(
+        model.active, model.layers, model.heads, model.head_dim, model.value_dim, prompt
+    )
     weights = weights_bytes(model.parameters, model.weight_bytes)
     return prefill_s(
         batch * prompt * per_token, weights, server.gpus, server.peak_flops, server.compute_efficiency,
@@ -320,4 +337,6 @@ def serve(
 
 
 def _cache_per_token(model: Served) -> Number:
+    if model.latent_rank:
+        return latent_cache_bytes_per_token(model.layers, model.latent_rank, model.rotary_dim, model.cache_bytes)
     return model.has_cache * cache_bytes_per_token(model.layers, model.kv_heads, model.head_dim, model.cache_bytes)

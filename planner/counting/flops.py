@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from planner.counting.parameters import attention_parameters, feed_forward_parameters
+from planner.counting.parameters import attention_block, feed_forward_parameters, latent_up_parameters
 from planner.formula import Number, formula
 from planner.plan.workload import Workload
 
@@ -23,13 +23,13 @@ def matmul_flops(tokens: Number, parameters: Number) -> Number:
 
 
 @formula(
-    "4·q·k·a·d",
+    "2·q·k·a·(d + d_v)",
     unit="FLOP",
-    source="scores and weighted values, 2·s·s·d multiply-adds a head; PaLM (arXiv 2204.02311) appendix B",
+    source="scores, s·s·d multiply-adds a head, and weighted values, s·s·d_v; PaLM (arXiv 2204.02311) appendix B",
 )
-def attention_core_flops(queries: Number, keys: Number, heads: Number, head_dim: Number) -> Number:
+def attention_core_flops(queries: Number, keys: Number, heads: Number, head_dim: Number, value_dim: Number) -> Number:
     """Forward FLOPs of one sequence's scores and weighted values over all heads, every score counted."""
-    return 4 * queries * keys * heads * head_dim
+    return 2 * queries * keys * heads * (head_dim + value_dim)
 
 
 @formula("1 − causal·(s − 1)/(2s)", unit="fraction", source="a causal mask leaves s(s + 1)/2 of s² scores")
@@ -55,15 +55,16 @@ def training_flops(sequences: Number, matmul: Number, core: Number, head: Number
 
 
 @formula(
-    "S·(full·(matmul + core) + selective·core)·r", unit="FLOP", source="Korthikanti 2022 (arXiv 2205.05198) appendix A"
+    "S·(full·(matmul + core) + selective·again)·r", unit="FLOP", source="Korthikanti 2022 (arXiv 2205.05198) appendix A"
 )
 def recompute_flops(
-    sequences: Number, matmul: Number, core: Number, full: Number, selective: Number, share: Number
+    sequences: Number, matmul: Number, core: Number, again: Number, full: Number, selective: Number, share: Number
 ) -> Number:
-    """FLOPs repeated in backward: one more forward of the layers (full), or the attention core (selective).
+    """FLOPs repeated in backward: one more forward of the layers (full), or what is large and cheap (selective): the
+    attention core where it is written out, and the ways up from the latents.
 
     FlashAttention's own recomputation inside its backward kernel is not counted, by convention."""
-    return sequences * (full * (matmul + core) + selective * core) * share
+    return sequences * (full * (matmul + core) + selective * again) * share
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Flops:
 def count(w: Workload) -> Flops:
     """FLOPs of a workload's step."""
     has_encoder = (w.encoder_layers > 0) * 1.0
-    attention = attention_parameters(w.hidden, w.heads, w.kv_heads, w.head_dim)
+    attention = attention_block(w, vectors=False)
     dense = feed_forward_parameters(w.hidden, w.ffn, w.ffn_matrices)
     expert = feed_forward_parameters(w.hidden, w.expert_ffn, w.ffn_matrices)
     mixture_layer = expert * (w.experts_per_token + w.shared_experts) + w.hidden * w.experts
@@ -97,12 +98,16 @@ def count(w: Workload) -> Flops:
     weights = attention * attention_blocks + dense * (w.dense_layers + w.encoder_layers)
     weights = weights + mixture_layer * (w.layers - w.dense_layers)
     matmul = matmul_flops(w.sequence, weights)
-    core_full = attention_core_flops(w.sequence, w.sequence, w.heads, w.head_dim) * attention_blocks
+    core_full = attention_core_flops(w.sequence, w.sequence, w.heads, w.head_dim, w.value_dim) * attention_blocks
     core = core_full * causal_share(w.causal, w.sequence)
     head = matmul_flops(w.sequence, w.hidden * w.vocabulary * w.has_head)
     step_full = training_flops(w.batch, matmul, core_full, head)
+    again = core_full * (1 - w.flash)
+    if w.has_latent:
+        up = latent_up_parameters(w.heads, w.head_dim, w.value_dim, w.latent_rank, w.query_rank, w.rotary_dim)
+        again = again + matmul_flops(w.sequence, up) * attention_blocks
     repeated = recompute_flops(
-        w.batch, matmul, core_full, w.recompute_full, w.recompute_selective * (1 - w.flash), w.recompute_share
+        w.batch, matmul, core_full, again, w.recompute_full, w.recompute_selective, w.recompute_share
     )
     return Flops(
         matmul_forward=matmul, core_forward_full=core_full, core_forward=core, head_forward=head,

@@ -85,8 +85,13 @@ def norms_saved_bytes(
 ) -> Number:
     """Saved by a layer's two norms: their inputs and, for the products that follow, their outputs. An RMSNorm written
     out in single operations saves its input cast to fp32 and its normalized input in fp32 instead (8 bytes)."""
-    input_bytes = np.where((written_out > 0) & (norm_vectors < 2), 8.0, element_bytes)
+    input_bytes = norm_input_bytes(element_bytes, norm_vectors, written_out)
     return 2 * tokens * hidden * (input_bytes + element_bytes) / stream_shards
+
+
+def norm_input_bytes(element_bytes: Number, norm_vectors: Number, written_out: Number) -> Number:
+    """Bytes that a norm keeps of one element of its input."""
+    return np.where((written_out > 0) & (norm_vectors < 2), 8.0, element_bytes)[()]
 
 
 @formula("bytes·T·((1 + x_q)·a + 2·(1 + x_kv)·max(k, t) + a)·d/t + 4·a·T/t", unit="B", source=KORTHIKANTI)
@@ -104,6 +109,40 @@ def attention_saved_bytes(
     one fp32 log-sum-exp a head. A rank keeps at least one key/value head."""
     wide = (2 + query_copies) * heads + 2 * (1 + key_value_copies) * np.maximum(kv_heads, tp)
     return tokens * (element_bytes * wide * head_dim + 4 * heads) / tp
+
+
+@formula(
+    "bytes·T·a·((2 + x_q + x_kv)·d + (2 + x_kv)·d_v)/t + 4·a·T/t + T·((x_norm + bytes)·(r + r_q) + bytes·d_r)/t_s",
+    unit="B",
+    source="DeepSeek-V2 (arXiv 2405.04434) §2.1: each head has keys and values of its own again when they are used",
+)
+def latent_saved_bytes(
+    tokens: Number,
+    heads: Number,
+    head_dim: Number,
+    value_dim: Number,
+    latents: Number,
+    rotary_dim: Number,
+    tp: Number,
+    stream_shards: Number,
+    element_bytes: Number,
+    input_bytes: Number,
+    query_copies: Number = 0.0,
+    key_value_copies: Number = 0.0,
+) -> Number:
+    """Saved by latent attention: every head's queries, keys, values and output, and the latents (`latents`: r + r_q)
+    before (`input_bytes` an element) and after their norms."""
+    wide = (2 + query_copies + key_value_copies) * head_dim + (2 + key_value_copies) * value_dim
+    narrow = ((input_bytes + element_bytes) * latents + element_bytes * rotary_dim) / stream_shards
+    return tokens * (element_bytes * wide * heads + 4 * heads) / tp + tokens * narrow
+
+
+@formula("bytes·T·a·(2·d + d_v)/t", unit="B", source="DeepSeek-V3 (arXiv 2412.19437) §3.2.3")
+def latent_freed_bytes(
+    tokens: Number, heads: Number, head_dim: Number, value_dim: Number, tp: Number, element_bytes: Number
+) -> Number:
+    """Every head's queries, keys and values, which selective recomputation makes from the latents again."""
+    return element_bytes * tokens * heads * (2 * head_dim + value_dim) / tp
 
 
 @formula("(1 − flash)·T·s·a/t·(bytes + dropout·(1 + bytes))", unit="B", source=KORTHIKANTI)
@@ -311,7 +350,8 @@ _DEFINED = ("allocated", "reserved", "nvidia-smi")
 
 
 def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Number, Number, Number]:
-    """(whole, attention scores, input) bytes that one layer saves for one micro-batch on one rank."""
+    """(whole, what selective recomputation frees of it, input) bytes that one layer saves for one micro-batch on one
+    rank. Freed are the attention scores, and with latents what is made from them."""
     tokens = w.rank_tokens
     stream_shards = w.stream_shards
     norms = norms_saved_bytes(
@@ -327,6 +367,13 @@ def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Numbe
         software.query_copies,
         software.key_value_copies,
     )
+    if w.has_latent:
+        latent = latent_saved_bytes(
+            tokens, w.heads, w.head_dim, w.value_dim, w.latent_rank + w.query_rank, w.rotary_dim, w.tp, stream_shards,
+            w.activation_bytes, norm_input_bytes(w.activation_bytes, w.norm_vectors, software.norm_written_out),
+            software.query_copies, software.key_value_copies,
+        )  # fmt: skip
+        attention = np.where(w.latent_rank > 0, latent, attention)[()]
     scores = scores_saved_bytes(tokens, w.sequence, w.heads, w.tp, w.flash, w.dropout, w.activation_bytes)
     tensors = np.where(w.ffn_matrices > 2, software.gated_tensors, 2.0)
     dense = feed_forward_saved_bytes(tokens, w.ffn, tensors, w.tp, w.activation_bytes)
@@ -337,7 +384,11 @@ def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Numbe
     mixture_share = (w.layers - w.dense_layers) / w.layers
     masks = 2 * w.dropout * tokens * w.hidden / stream_shards
     whole = norms + attention + scores + masks + dense * (1 - mixture_share) + mixture * mixture_share
-    return whole, scores, w.activation_bytes * tokens * w.hidden / stream_shards
+    freed = scores
+    if w.has_latent:
+        wide = latent_freed_bytes(tokens, w.heads, w.head_dim, w.value_dim, w.tp, w.activation_bytes)
+        freed = freed + np.where(w.latent_rank > 0, wide, 0.0)
+    return whole, freed, w.activation_bytes * tokens * w.hidden / stream_shards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -456,10 +507,11 @@ def _states(w: Workload, dense: Number, experts: Number, shared_from: int) -> Nu
 def _activations(
     w: Workload, layers: Number, after: Number, saved: tuple[Number, Number, Number], software: Allocation
 ) -> Number:
-    whole, scores, stream = saved
+    whole, freed, stream = saved
     in_flight = layers_in_flight(layers, after, w.pp, w.virtual_stages, w.micro_batches, w.gpipe)
     selective = w.recompute_selective * w.recompute_share
-    kept = (whole - selective * scores) * (1 - selective * (1 - software.selective_kept))
+    kept = (whole - selective * freed) * (1 - selective * (1 - software.selective_kept))
     full = w.recompute_full * w.recompute_share
     kept_a_layer = kept * (1 - full) + stream * full
-    return (1 - w.activation_offload) * in_flight * kept_a_layer + w.recompute_full * whole
+    remade = w.recompute_full * whole + w.recompute_selective * (w.latent_rank > 0) * freed
+    return (1 - w.activation_offload) * in_flight * kept_a_layer + remade

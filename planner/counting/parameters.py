@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from planner.formula import Number, formula
 from planner.plan import workload
 from planner.plan.model import Model
 from planner.plan.workload import Workload
 
+LATENT = "DeepSeek-V2 (arXiv 2405.04434) §2.1 and appendix C"
 DERIVED = "counted from the layer's matrices (Vaswani 2017 §3, Touvron 2023 §2)"
 
 
@@ -21,6 +24,32 @@ def attention_parameters(
     (of `qk_norm` vectors each) where the model has them."""
     matrices = hidden * head_dim * (2 * heads + 2 * kv_heads)
     return matrices + qkv_bias * head_dim * (heads + 2 * kv_heads) + output_bias * hidden + 2 * qk_norm * head_dim
+
+
+@formula("a·(r_q·d + r·(d − d_r + d_v))", unit="parameters", source=LATENT)
+def latent_up_parameters(
+    heads: Number, head_dim: Number, value_dim: Number, latent_rank: Number, query_rank: Number, rotary_dim: Number
+) -> Number:
+    """The ways up from latent attention's latents to every head's queries, keys and values."""
+    return heads * (query_rank * head_dim + latent_rank * (head_dim - rotary_dim + value_dim))
+
+
+@formula(
+    "r_q·(h + a·d) + h·(r + d_r) + r·a·(d − d_r + d_v) + a·d_v·h + v·(r_q + r); without r_q: h·a·d + …",
+    unit="parameters",
+    source=LATENT,
+)
+def latent_attention_parameters(
+    hidden: Number, heads: Number, head_dim: Number, value_dim: Number, latent_rank: Number, query_rank: Number,
+    rotary_dim: Number, norm_vectors: Number = 0.0,
+) -> Number:  # fmt: skip
+    """Multi-head latent attention: queries by way of a latent of width r_q (or straight), keys and values from one of
+    width r, beside it one rotary key of width d_r for all heads; a norm on each latent."""
+    straight = np.where(query_rank > 0, hidden * query_rank, hidden * heads * head_dim)[()]
+    down = hidden * (latent_rank + rotary_dim)
+    up = latent_up_parameters(heads, head_dim, value_dim, latent_rank, query_rank, rotary_dim)
+    norms = norm_vectors * (query_rank + latent_rank)
+    return straight + down + up + heads * value_dim * hidden + norms
 
 
 @formula("n·h·f + b·((n − 1)·f + h)", unit="parameters", source=DERIVED)
@@ -84,11 +113,25 @@ def active_parameters(total: Number, experts: Number, active_share: Number) -> N
     return total - experts * (1 - active_share)
 
 
+def attention_block(w: Workload, *, vectors: bool = True) -> Number:
+    """One attention block of the workload's kind; without `vectors` its matrices alone, no biases and norms."""
+    with_vectors = vectors * 1.0
+    plain = attention_parameters(
+        w.hidden, w.heads, w.kv_heads, w.head_dim,
+        *((w.qkv_bias, w.output_bias, w.qk_norm * w.norm_vectors) if vectors else ()),
+    )  # fmt: skip
+    if not w.has_latent:
+        return plain
+    latent = latent_attention_parameters(
+        w.hidden, w.heads, w.head_dim, w.value_dim, w.latent_rank, w.query_rank, w.rotary_dim,
+        w.norm_vectors * with_vectors,
+    )  # fmt: skip
+    return np.where(w.latent_rank > 0, latent, plain)[()]
+
+
 def count(w: Workload) -> Parameters:
     """All parameters of a workload's model."""
-    attention_layer = attention_parameters(
-        w.hidden, w.heads, w.kv_heads, w.head_dim, w.qkv_bias, w.output_bias, w.qk_norm * w.norm_vectors
-    )
+    attention_layer = attention_block(w)
     has_encoder = (w.encoder_layers > 0) * 1.0
     blocks = w.blocks
     attention_blocks = blocks + has_encoder * w.layers

@@ -97,6 +97,9 @@ def _demand(plan: Plan) -> None:
     chunks = layout.pp * layout.virtual_stages
     if layout.virtual_stages > 1 and (model.layers + 2) % chunks and model.layers % chunks:
         problems.append(f"layout.virtual_stages: {model.layers} layers do not divide into {chunks} chunks")
+    ends = model.layers - math.ceil(model.layers / layout.pp) * (layout.pp - 2)
+    if layout.virtual_stages == 1 and model.layers % layout.pp and ends < 2:
+        problems.append(f"layout.pp: {model.layers} layers leave none for the ends of {layout.pp} stages")
     if layout.schedule != "1f1b":
         problems.append(f"layout.schedule: Megatron-LM runs 1F1B, not {layout.schedule}")
     if problems:
@@ -111,7 +114,12 @@ def _model_arguments(model: Model) -> Iterator[list[Any]]:
     if model.kv_heads != model.heads:
         yield ["group-query-attention"]
         yield ["num-query-groups", model.kv_heads]
-    yield ["kv-channels", model.head_dim]
+    if model.is_latent:
+        yield ["multi-latent-attention"]
+        yield from ([name, value] for name, value in _latent_widths(model).items() if value)
+        yield ["qk-layernorm"]
+    else:
+        yield ["kv-channels", model.head_dim]
     yield ["max-position-embeddings", model.max_sequence]
     yield ["position-embedding-type", _POSITIONS[model.positions]]
     yield ["normalization", _NORMS[model.norm]]
@@ -136,6 +144,14 @@ def _model_arguments(model: Model) -> Iterator[list[Any]]:
             yield ["moe-shared-expert-intermediate-size", model.shared_experts * (model.expert_ffn or model.ffn)]
         if model.dense_layers:
             yield ["moe-layer-freq", f"([0]*{model.dense_layers}+[1]*{model.layers - model.dense_layers})"]
+
+
+def _latent_widths(model: Model) -> dict[str, int]:
+    return {
+        "q-lora-rank": model.query_rank, "kv-lora-rank": model.latent_rank,
+        "qk-head-dim": model.head_dim - model.rotary_dim, "qk-pos-emb-head-dim": model.rotary_dim,
+        "v-head-dim": model.value_dim or model.head_dim,
+    }  # fmt: skip
 
 
 def _recipe_arguments(plan: Plan) -> Iterator[list[Any]]:
@@ -176,6 +192,11 @@ def _layout_arguments(plan: Plan) -> Iterator[list[Any]]:
         if plan.model.layers % (layout.pp * layout.virtual_stages):
             yield ["account-for-embedding-in-pipeline-split"]
             yield ["account-for-loss-in-pipeline-split"]
+    elif plan.model.layers % layout.pp:
+        middle = math.ceil(plan.model.layers / layout.pp)
+        ends = plan.model.layers - middle * (layout.pp - 2)
+        yield ["decoder-first-pipeline-num-layers", math.ceil(ends / 2)]
+        yield ["decoder-last-pipeline-num-layers", ends // 2]
     if layout.sequence_parallel and layout.tp > 1:
         yield ["sequence-parallel"]
     if layout.cp > 1:
@@ -190,6 +211,8 @@ def _layout_arguments(plan: Plan) -> Iterator[list[Any]]:
         yield ["data-parallel-sharding-strategy", "optim_grads" if layout.zero_stage == 2 else "optim_grads_params"]
     if layout.recompute != "none":
         yield ["recompute-granularity", layout.recompute]
+    if layout.recompute == "selective" and plan.model.is_latent:
+        yield ["recompute-modules", "mla_up_proj"]
     if layout.recompute == "full":
         stage = -(-plan.model.layers // layout.pp)
         layers = stage if layout.recompute_layers is None else layout.recompute_layers
@@ -275,7 +298,7 @@ _FLAGS = frozenset({
     "swiglu", "squared-relu", "disable-bias-linear", "add-qkv-bias", "qk-layernorm", "sequence-parallel", "bf16",
     "fp16", "untie-embeddings-and-output-weights", "use-distributed-optimizer", "use-megatron-fsdp",
     "group-query-attention", "accumulate-allreduce-grads-in-fp32", "optimizer-cpu-offload", "mock-data",
-    "grad-reduce-in-bf16",
+    "grad-reduce-in-bf16", "multi-latent-attention",
     "use-rotary-position-embeddings", "use-flash-attn", "use-torch-fsdp2", "recompute-activations",
     "account-for-embedding-in-pipeline-split", "account-for-loss-in-pipeline-split",
 })  # fmt: skip
@@ -312,8 +335,21 @@ def _read_model(content: Content, layers: int) -> dict[str, Any]:
         "max_sequence": content.number("max-position-embeddings", least=1),
         "qkv_bias": bias or content.flag("add-qkv-bias"), "output_bias": bias, "ffn_bias": bias, "source": TITLE,
     }  # fmt: skip
+    if content.flag("multi-latent-attention"):
+        model |= _read_latent(content, heads)
     experts = content.number("num-experts", 0)
     return {**model, **(_read_experts(content, experts, layers, ffn) if experts else {})}
+
+
+def _read_latent(content: Content, heads: int) -> dict[str, Any]:
+    """Multi-head latent attention; `qk-layernorm` is the norms of its latents, and widths have Megatron's defaults."""
+    content.known("kv-channels", "rope-type")
+    rotary = content.number("qk-pos-emb-head-dim", 64, least=1)
+    return {
+        "kv_heads": heads, "head_dim": content.number("qk-head-dim", 128, least=1) + rotary, "rotary_dim": rotary,
+        "latent_rank": content.number("kv-lora-rank", 32, least=1), "query_rank": content.number("q-lora-rank", 0),
+        "value_dim": content.number("v-head-dim", 128, least=1), "qk_norm": False,
+    }  # fmt: skip
 
 
 def _read_experts(content: Content, experts: int, layers: int, ffn: int) -> dict[str, Any]:
@@ -368,6 +404,7 @@ def _read_layout(content: Content, layers: int) -> dict[str, Any]:
     if content.has("num-layers-per-virtual-pipeline-stage"):
         virtual = max(1, layers // pp // content.number("num-layers-per-virtual-pipeline-stage", least=1))
     content.known("account-for-embedding-in-pipeline-split", "account-for-loss-in-pipeline-split")
+    content.known("decoder-first-pipeline-num-layers", "decoder-last-pipeline-num-layers")
     layout: dict[str, Any] = {
         "tp": tp, "pp": pp, "virtual_stages": virtual, "cp": content.number("context-parallel-size", 1, least=1),
         "ep": content.number("expert-model-parallel-size", 1, least=1),

@@ -75,7 +75,8 @@ def _model(plan: Plan) -> Iterator[Problem]:
     if model.heads % model.kv_heads:
         message = f"{model.kv_heads} key/value heads do not divide {model.heads} query heads"
         yield _problem("model.kv_heads", message, nearest_divisor(model.heads, model.kv_heads))
-    if model.heads * model.head_dim != model.hidden and model.architecture == "decoder":
+    yield from _latent(plan)
+    if model.heads * model.head_dim != model.hidden and model.architecture == "decoder" and not model.is_latent:
         yield _uneven_heads(plan)
     wanted = (model.encoder_layers or model.layers) if model.architecture == "encoder-decoder" else 0
     if model.encoder_layers != wanted:
@@ -91,6 +92,28 @@ def _model(plan: Plan) -> Iterator[Problem]:
     elif model.dense_layers > model.layers:
         message = f"{model.dense_layers} dense layers of {model.layers}"
         yield _problem("model.dense_layers", message, model.layers, told=f"use {model.layers} or fewer")
+
+
+def _latent(plan: Plan) -> Iterator[Problem]:
+    model = plan.model
+    if not model.is_latent:
+        if model.query_rank or model.rotary_dim or model.value_dim:
+            cleared = {"model.query_rank": 0, "model.rotary_dim": 0, "model.value_dim": 0}
+            message = "fields of latent attention are set in a model without a latent"
+            yield Problem("model.latent_rank", "error", message, "set the latent rank, or clear them", cleared)
+        return
+    if model.architecture != "decoder":
+        yield _problem("model.latent_rank", f"latent attention in a model that is {model.architecture}", 0)
+    if model.kv_heads != model.heads:
+        message = f"{model.kv_heads} key/value heads: with a latent every one of {model.heads} heads has its own"
+        yield _problem("model.kv_heads", message, model.heads)
+    if model.rotary_dim >= model.head_dim:
+        message = f"{model.rotary_dim} of a head of {model.head_dim} turn with the position: all of it"
+        yield _problem("model.rotary_dim", message, model.head_dim // 3, told="use a part of it")
+    if model.qkv_bias or model.output_bias or model.qk_norm:
+        cleared = {"model.qkv_bias": False, "model.output_bias": False, "model.qk_norm": False}
+        message = "biases and query/key norms are not counted beside a latent, which has norms of its own"
+        yield Problem("model.latent_rank", "error", message, "clear them", cleared)
 
 
 def _uneven_heads(plan: Plan) -> Problem:

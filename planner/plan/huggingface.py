@@ -21,6 +21,7 @@ _WITHOUT_EFFECT = {
     "partial_rotary_factor", "original_max_position_embeddings", "layerdrop", "prefix", "init_std", "dropout_rate",
     "initializer_factor", "decoder_start_token_id", "is_encoder_decoder",
     "hidden_dropout", "rope_local_base_freq", "norm_topk_prob", "aux_loss_alpha", "seq_aux", "scoring_func", "auto_map",
+    "n_group", "topk_group", "topk_method", "routed_scaling_factor", "ep_size",
 }  # fmt: skip
 """Fields that change neither sizes nor work: read, and not worth a word."""
 
@@ -67,8 +68,6 @@ def model(data: dict[str, Any], name: str) -> tuple[Model, list[str]]:
     family = data.get("model_type")
     if not isinstance(family, str):
         raise InputError("model_type: is missing from the config; it names the family of models")
-    if family in _LATENT or data.get("kv_lora_rank"):
-        raise InputError(f"kv_lora_rank: {shorten(family)} has multi-head latent attention, which is not counted yet")
     if family not in _FAMILIES:
         raise UnknownNameError("model_type", family, _FAMILIES)
     fields = _Fields(data)
@@ -234,6 +233,19 @@ def _deepseek(fields: _Fields) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _latent(fields: _Fields) -> dict[str, Any]:
+    """DeepSeek-V2 and V3 and their kin: multi-head latent attention, a mixture as before."""
+    rotary, predicted = fields.number("qk_rope_head_dim"), fields.number("num_nextn_predict_layers", default=0)
+    sizes = _deepseek(fields)
+    if predicted:
+        fields.uncounted.append(f"the module that predicts {predicted + 1} tokens (num_nextn_predict_layers)")
+    return {
+        **sizes, "kv_heads": sizes["heads"], "head_dim": fields.number("qk_nope_head_dim") + rotary,
+        "latent_rank": fields.number("kv_lora_rank"), "query_rank": fields.number("q_lora_rank", default=0),
+        "rotary_dim": rotary, "value_dim": fields.number("v_head_dim"),
+    }  # fmt: skip
+
+
 def _t5(fields: _Fields) -> dict[str, Any]:
     """T5 and its gated successors: an encoder and a decoder, RMSNorm, a relative bias a stack."""
     layers = fields.number("num_layers")
@@ -250,11 +262,10 @@ def _t5(fields: _Fields) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_LATENT = ("deepseek_v2", "deepseek_v3", "kimi_k2")
 _FAMILIES: dict[str, Callable[[_Fields], dict[str, Any]]] = {
     **dict.fromkeys(("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "phi3"), _llama),
     **dict.fromkeys(("gemma", "gemma2", "gemma3_text"), _gemma), "phi": _phi, "opt": _opt, "falcon": _falcon,
-    "deepseek": _deepseek, "t5": _t5,
+    "deepseek": _deepseek, **dict.fromkeys(("deepseek_v2", "deepseek_v3", "kimi_k2"), _latent), "t5": _t5,
     "gpt2": _gpt2, "gpt_neox": _neox, "bert": _bert,
 }  # fmt: skip
 _ACTIVATIONS = {

@@ -15,7 +15,7 @@ GATED_ACTIVATIONS = ("swiglu", "geglu")
 
 
 class Model(Section):
-    """A transformer's dimensions. Symbols of the formulas in brackets: L, h, a, k, d, f, V, E."""
+    """A transformer's dimensions. Symbols of the formulas in brackets: L, h, a, k, d, r, f, V, E."""
 
     name: str = words("Name", "How the model is called", default="custom", max_length=100)
     architecture: Architecture = choice("Architecture", "Decoder only, encoder only, or both", default="decoder")
@@ -35,6 +35,38 @@ class Model(Section):
     )
     head_dim: int = quantity(
         "Head dimension", "Width of one head [d]; heads × d need not equal the hidden width", ge=1, le=100_000
+    )
+    latent_rank: int = quantity(
+        "Latent rank",
+        "Width of the latent that keys and values are made from (multi-head latent attention) [r]; 0: none",
+        default=0,
+        ge=0,
+        le=10**6,
+        advanced=True,
+    )
+    query_rank: int = quantity(
+        "Query latent rank",
+        "Width of the latent that queries are made from [r_q]; 0: from the stream itself",
+        default=0,
+        ge=0,
+        le=10**6,
+        advanced=True,
+    )
+    rotary_dim: int = quantity(
+        "Rotary head dimension",
+        "Part of the head dimension that turns with the position, its key one for all heads [d_r]; with a latent only",
+        default=0,
+        ge=0,
+        le=100_000,
+        advanced=True,
+    )
+    value_dim: int = quantity(
+        "Value head dimension",
+        "Width of one head's values [d_v]; 0: the head dimension; with a latent only",
+        default=0,
+        ge=0,
+        le=100_000,
+        advanced=True,
     )
     ffn: int = quantity("Feed-forward width", "Inner width of the feed-forward block [f]", ge=1, le=10**8)
     activation: Activation = choice(
@@ -103,6 +135,11 @@ class Model(Section):
     def gated(self) -> bool:
         """The feed-forward block has a gate: three matrices, not two."""
         return self.activation in GATED_ACTIVATIONS
+
+    @property
+    def is_latent(self) -> bool:
+        """Keys and values are made from a latent (DeepSeek-V2, arXiv 2405.04434, §2.1)."""
+        return self.latent_rank > 0
 
     @property
     def is_mixture(self) -> bool:

@@ -38,6 +38,7 @@ class Workload:
     heads: Number  # [a]
     kv_heads: Number  # [k]
     head_dim: Number  # [d]
+    value_dim: Number  # [d_v]; d but for latent attention
     ffn: Number  # [f]
     ffn_matrices: Number  # 3 gated, 2 plain
     vocabulary: Number  # [V]
@@ -58,6 +59,9 @@ class Workload:
     expert_ffn: Number
     shared_experts: Number
     dense_layers: Number
+    latent_rank: Number = 0.0  # [r]; 0: no latent attention
+    query_rank: Number = 0.0  # [r_q]
+    rotary_dim: Number = 0.0  # [d_r]
     # The recipe.
     tokens: Number = 1.0  # [D]
     sequence: Number = 1.0  # [s]
@@ -99,6 +103,16 @@ class Workload:
     def blocks(self) -> Number:
         """Layers of encoder and decoder together."""
         return self.layers + self.encoder_layers
+
+    @property
+    def has_latent(self) -> bool:
+        """Some plan's keys and values are made from a latent."""
+        return bool(np.any(np.asarray(self.latent_rank) > 0))
+
+    @property
+    def core_dim(self) -> Number:
+        """Width of a head in the attention core: the mean of the scores' and the values'."""
+        return (self.head_dim + self.value_dim) / 2 if self.has_latent else self.head_dim
 
     @property
     def mixture_share(self) -> Number:
@@ -146,7 +160,9 @@ def of_model(model: Model) -> Workload:
     """The numbers of a model by itself; recipe and layout are one token on one GPU."""
     numbers = {
         "layers": model.layers, "encoder_layers": model.encoder_layers, "hidden": model.hidden,
-        "heads": model.heads, "kv_heads": model.kv_heads, "head_dim": model.head_dim, "ffn": model.ffn,
+        "heads": model.heads, "kv_heads": model.kv_heads, "head_dim": model.head_dim,
+        "value_dim": model.value_dim or model.head_dim, "latent_rank": model.latent_rank,
+        "query_rank": model.query_rank, "rotary_dim": model.rotary_dim, "ffn": model.ffn,
         "ffn_matrices": 3 if model.gated else 2, "vocabulary": model.vocabulary, "tied": model.tied_embeddings,
         "has_head": model.head,
         "norm_vectors": 2 if model.norm_bias else 1, "final_norm": model.final_norm,

@@ -54,7 +54,8 @@ def call(
     b, s, h, d = point.batch, point.sequence, model.hidden, model.head_dim
     if operation == "attention_core":
         heads, kv_heads = model.heads // point.shards, max(1, model.kv_heads // point.shards)
-        inputs = [torch.randn(b, s, count, d, **options).requires_grad_() for count in (heads, kv_heads, kv_heads)]
+        forms = ((heads, d), (kv_heads, d), (kv_heads, model.value_dim or d))
+        inputs = [torch.randn(b, s, *form, **options).requires_grad_() for form in forms]
         return _core(inputs, point), inputs
     if operation == "embedding":
         tokens = torch.randint(math.ceil(model.vocabulary / point.shards), (b, s), device=device)
@@ -64,7 +65,7 @@ def call(
         targets = torch.randint(math.ceil(model.vocabulary / point.shards), (b, s), device=device)
         loss = chunked if point.variant == "chunked" else _whole
         return lambda: loss(module, x, targets), [x]
-    arguments = [decoder.rotary_like(x, d)] if operation in ("attention", "layer") else []
+    arguments = [decoder.rotary_like(x, decoder.rotary_width(model))] if operation in ("attention", "layer") else []
     if point.recompute:
         return lambda: checkpoint(module, x, *arguments, use_reentrant=False), [x]
     return lambda: module(x, *arguments), [x]

@@ -40,8 +40,11 @@ def require_decoder(model: Model, shards: int = 1) -> None:
         problems.append(f"positions: {model.positions} ones are not built; choose rotary, learned, sinusoidal or none")
     if model.heads % model.kv_heads:
         problems.append(f"kv_heads: {model.kv_heads} does not divide the {model.heads} query heads")
-    if model.positions == "rotary" and model.head_dim % 2:
-        problems.append(f"head_dim: rotary positions need an even number, not {model.head_dim}")
+    if model.positions == "rotary" and rotary_width(model) % 2:
+        name = "rotary_dim" if model.is_latent else "head_dim"
+        problems.append(f"{name}: rotary positions need an even number, not {rotary_width(model)}")
+    if model.is_latent and not 0 < model.rotary_dim < model.head_dim:
+        problems.append(f"rotary_dim: {model.rotary_dim} is no part of a head of {model.head_dim}")
     if model.is_mixture and not 1 <= model.experts_per_token <= model.experts:
         problems.append(f"experts_per_token: {model.experts_per_token} is not between 1 and {model.experts}")
     if shards not in usable_shards(model):
@@ -58,6 +61,11 @@ def usable_shards(model: Model, largest: int = 128) -> list[int]:
         return model.heads % t == 0 and kv_fits and _expert_width(model) % t == 0 and model.ffn % t == 0
 
     return [t for t in range(1, largest + 1) if is_even(t)]
+
+
+def rotary_width(model: Model) -> int:
+    """What of a head turns with the position: all of it, or a latent model's rotary part."""
+    return model.rotary_dim if model.is_latent else model.head_dim
 
 
 def new_norm(model: Model, width: int) -> Tensor:
@@ -119,6 +127,55 @@ class AttentionBlock(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         """[b, s, heads·d] → [b, heads, s, d]."""
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+
+class LatentAttentionBlock(nn.Module):
+    """x + attention(norm(x)) with keys and values made from a latent of width r, queries from one of width r_q
+    (DeepSeek-V2, arXiv 2405.04434, §2.1): [b, s, h] → [b, s, h]. Of a head's d, d_r turn with the position, and their
+    key is one for all heads. The ways down to the latents are whole on every tensor-parallel rank."""
+
+    def __init__(self, model: Model, shards: int = 1) -> None:
+        super().__init__()
+        h, d, heads = model.hidden, model.head_dim, model.heads // shards
+        value_dim = model.value_dim or d
+        self.turned, self.rotary = model.rotary_dim, model.positions == "rotary"
+        self.key_value_widths = (d - self.turned, value_dim)
+        self.latent_widths = (model.latent_rank, self.turned)
+        self.norm = new_norm(model, h)
+        self.query_down = nn.Linear(h, model.query_rank, bias=False) if model.query_rank else nn.Identity()
+        self.query_norm = new_norm(model, model.query_rank) if model.query_rank else nn.Identity()
+        self.query = nn.Linear(model.query_rank or h, heads * d, bias=False)
+        self.latent_down = nn.Linear(h, model.latent_rank + self.turned, bias=False)
+        self.latent_norm = new_norm(model, model.latent_rank)
+        self.key_value = nn.Linear(model.latent_rank, heads * sum(self.key_value_widths), bias=False)
+        self.output = nn.Linear(heads * value_dim, h, bias=False)
+        self.heads = heads
+
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """`rotary`: cosines and sines [s, d_r] in x's dtype; made on the spot where none are given."""
+        y = self.norm(x)
+        queries = self._split(self.query(self.query_norm(self.query_down(y))))  # [b, s, a, d]
+        latent, turned = self.latent_down(y).split(self.latent_widths, dim=-1)  # [b, s, r], [b, s, d_r]
+        keys, values = self._split(self.key_value(self.latent_norm(latent))).split(self.key_value_widths, dim=-1)
+        plain, turning = queries.split((self.key_value_widths[0], self.turned), dim=-1)
+        turned = turned.unsqueeze(2)  # [b, s, 1, d_r]
+        if self.rotary:
+            cosines, sines = (angle[:, None] for angle in rotary or rotary_like(x, self.turned))  # [s, 1, d_r]
+            turning, turned = rotate(turning, cosines, sines), rotate(turned, cosines, sines)
+        queries = torch.cat((plain, turning), dim=-1)  # [b, s, a, d]
+        keys = torch.cat((keys, turned.expand(-1, -1, self.heads, -1)), dim=-1)  # [b, s, a, d]
+        parts = (queries, keys, values.contiguous())
+        mixed = attention_core(*(part.transpose(1, 2) for part in parts))  # [b, a, s, d_v]
+        return x + self.output(mixed.transpose(1, 2).flatten(2))  # [b, s, a·d_v] → [b, s, h]
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[b, s, a·width] → [b, s, a, width]."""
+        return x.unflatten(-1, (self.heads, -1))
+
+
+def new_attention(model: Model, shards: int = 1) -> Tensor:
+    """The model's attention block, of one of `shards` tensor-parallel ranks."""
+    return LatentAttentionBlock(model, shards) if model.is_latent else AttentionBlock(model, shards)
 
 
 def rotary_like(x: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
@@ -210,7 +267,7 @@ class Layer(nn.Module):
 
     def __init__(self, model: Model, shards: int = 1, *, mixture: bool | None = None) -> None:
         super().__init__()
-        self.attention = AttentionBlock(model, shards)
+        self.attention = new_attention(model, shards)
         self.feed_forward = FeedForwardBlock(model, shards, mixture=mixture)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None = None) -> Tensor:
@@ -289,7 +346,7 @@ class Decoder(nn.Module):
     def __init__(self, model: Model, shards: int = 1) -> None:
         super().__init__()
         require_decoder(model, shards)
-        self.head_dim = model.head_dim
+        self.rotary_width = rotary_width(model)
         self.rotary = model.positions == "rotary"
         self.embedding = Embedding(model, shards)
         self.layers = nn.ModuleList(
@@ -308,7 +365,7 @@ class Decoder(nn.Module):
     def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
         """Logits [b, s, V] of tokens [b, s]; with targets [b, s] the mean loss instead."""
         x = self.embedding(tokens)
-        rotary = rotary_like(x, self.head_dim) if self.rotary else None
+        rotary = rotary_like(x, self.rotary_width) if self.rotary else None
         for layer in self.layers:
             x = layer(x, rotary)
         logits = self.head(x)

@@ -123,8 +123,9 @@ class Demand:
     def flops_of(self, operation: Operation, point: Point) -> tuple[float, ...]:
         """FLOPs of an operation's matrix products, one a stage: forward and backward, or the only one.
 
-        A product of n tokens with a matrix takes 2·n·elements, the scores and their weighted sum 4·s·a·d a token; the
-        backward pass makes the gradients of both operands of each, twice that, and what was not kept once more.
+        A product of n tokens with a matrix takes 2·n·elements, the scores and their weighted sum 2·s·a·(d + d_v) a
+        token; the backward pass makes the gradients of both operands of each, twice that, and what was not kept once
+        more.
         """
         if operation == "matmul_peak":
             return (2.0 * self.matmul_size**3,)
@@ -133,7 +134,8 @@ class Demand:
         model = self.form(point)
         forward = 2.0 * matrix_elements(operation, model, point.shards) * point.tokens
         if operation in ("attention_core", "attention", "layer"):
-            forward += 4.0 * point.tokens * point.sequence * model.heads * model.head_dim / point.shards
+            wide = model.heads * (model.head_dim + (model.value_dim or model.head_dim)) / point.shards
+            forward += 2.0 * point.tokens * point.sequence * wide
         again = forward if point.recompute or point.variant == "chunked" else 0.0
         return forward, 2.0 * forward + again
 
@@ -155,7 +157,7 @@ class Demand:
 
 
 KINDS: dict[str, Any] = {
-    "attention": decoder.AttentionBlock, "feed_forward": decoder.FeedForwardBlock, "layer": decoder.Layer,
+    "attention": decoder.new_attention, "feed_forward": decoder.FeedForwardBlock, "layer": decoder.Layer,
     "embedding": decoder.Embedding, "head_loss": decoder.HeadLoss,
 }  # fmt: skip
 """The module of an operation."""

@@ -147,6 +147,8 @@ def require_parallel(plan: Plan) -> None:
     model, layout = plan.model, plan.layout
     if model.is_mixture and layout.tp > 1:
         raise InputError("layout.tp: a mixture of experts is not cut over tensor-parallel ranks here; use 1")
+    if model.is_latent and layout.tp > 1:
+        raise InputError("layout.tp: latent attention is not cut over tensor-parallel ranks here; use 1")
     if model.kv_heads % layout.tp:
         raise InputError(f"layout.tp: {model.kv_heads} key/value heads do not divide among {layout.tp} ranks here")
     if layout.pp > 1 and micro_batches(plan) < layout.pp:

@@ -189,8 +189,10 @@ def _shapes(kind: str, longest: int) -> list[tuple[int, int]]:
 def forms(model: Model) -> dict[str, Model]:
     """The model with other heads, as wide in all, by name: every head with its own keys or eight to one; of 64, of 128.
 
-    Left out are the model's own form and those that do not come out even.
+    Left out are the model's own form and those that do not come out even; latent attention has no other.
     """
+    if model.is_latent:
+        return {}
     found = {"multi-head": model.model_copy(update={"kv_heads": model.heads})}
     if model.kv_heads == model.heads and model.heads % GROUPED == 0:
         found["grouped"] = model.model_copy(update={"kv_heads": model.heads // GROUPED})

@@ -72,7 +72,7 @@ class Stage(nn.Module):
     def __init__(self, plan: Plan, layers: range, *, first: bool, last: bool, device: str, seed: int) -> None:
         super().__init__()
         model, dtype = plan.model, DTYPES[plan.recipe.precision]
-        self.head_dim, self.rotary = model.head_dim, model.positions == "rotary"
+        self.rotary_width, self.rotary = decoder.rotary_width(model), model.positions == "rotary"
         self.mark: Callable[[str], None] = _ignore
         self._angles: dict[int, tuple[Tensor, Tensor]] = {}
         layout = plan.layout
@@ -134,7 +134,7 @@ class Stage(nn.Module):
         length = x.shape[1]
         if length not in self._angles:
             weight = next(self.layers.parameters())
-            angles = decoder.rotary_angles(length, self.head_dim, x.device)
+            angles = decoder.rotary_angles(length, self.rotary_width, x.device)
             self._angles[length] = (angles[0].to(weight.dtype), angles[1].to(weight.dtype))
         return self._angles[length]
 

@@ -56,7 +56,9 @@ def workload_of(rows: Sequence[Row], profile: Profile, precision: str) -> Worklo
     width = column("hidden")
     return of_model(model).where(
         micro_batch=column("batch"), sequence=column("sequence"), hidden=width, heads=column("heads"),
-        kv_heads=column("kv_heads"), head_dim=column("head_dim"), ffn=column("ffn"), vocabulary=column("vocabulary"),
+        kv_heads=column("kv_heads"), head_dim=column("head_dim"),
+        value_dim=float(model.value_dim) if model.is_latent else column("head_dim"),
+        ffn=column("ffn"), vocabulary=column("vocabulary"),
         expert_ffn=(model.expert_ffn or model.ffn) / column("shards"),
         activation_bytes=float(BYTES_OF_PRECISION[precision]),
     )  # fmt: skip
@@ -83,16 +85,18 @@ class _Blocks:
         """Scores, softmax and weighted sum."""
         w = self.w
         return kernels.attention_s(
-            self.unit, w.micro_batch, w.heads, w.kv_heads, w.sequence, w.sequence, w.head_dim, causal=True,
+            self.unit, w.micro_batch, w.heads, w.kv_heads, w.sequence, w.sequence, w.core_dim, causal=True,
             direction=self.direction,
         )  # fmt: skip
 
     def attention(self) -> Number:
         """Norm, query, key and value, rotary, core, output, residual."""
         w = self.w
+        rest = self.core() + self._moved(heads=w.heads, kv_heads=w.kv_heads, ffn=0.0)
+        if w.has_latent:
+            return layer.latent_products(w, self._product) + rest
         wide = (w.heads + 2 * w.kv_heads) * w.head_dim
-        moved = self._moved(heads=w.heads, kv_heads=w.kv_heads, ffn=0.0)
-        return self._product(wide, w.hidden) + self._product(w.hidden, w.heads * w.head_dim) + self.core() + moved
+        return self._product(wide, w.hidden) + self._product(w.hidden, w.heads * w.head_dim) + rest
 
     def feed_forward(self) -> Number:
         """Norm, the matrices (or each expert's and the shared ones'), activation, residual."""
@@ -124,8 +128,9 @@ class _Blocks:
     def _moved(self, *, heads: Number, kv_heads: Number, ffn: Number) -> Number:
         """The streaming kernels of half a layer: one norm and one residual, and what lies between."""
         w = self.w
+        latents = (w.latent_rank + w.query_rank) * np.any(heads)
         moved = layer.streamed_bytes(
             w.micro_batch * w.sequence, w.hidden / 2, heads, kv_heads, w.head_dim, ffn, w.ffn_matrices, 1.0, 1.0,
-            w.activation_bytes, self.passes,
+            w.activation_bytes, self.passes, latents=latents,
         )  # fmt: skip
         return kernels.memory_bound_s(self.unit, moved * (1 if self.direction == "forward" else 2))

@@ -6,12 +6,13 @@ parallelism. Times are seconds; every function takes numbers or arrays.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from planner.counting.memory import layer_saved_bytes
-from planner.counting.parameters import attention_parameters, feed_forward_parameters
+from planner.counting.parameters import attention_block, feed_forward_parameters
 from planner.formula import Number, formula
 from planner.plan.workload import Workload
 from planner.timing import collectives, kernels
@@ -78,18 +79,19 @@ def waits_for_host(host_s: Number, kernels_s: Number) -> Number:
 
 
 @formula(
-    "T·bytes·passes·((10 + 4·E_k)·h/t_s + (2·(a + k)·d + n·f)/t)",
+    "T·bytes·passes·(((10 + 4·E_k)·h + 2·r)/t_s + (2·(a + k)·d + n·f)/t)",
     unit="B",
     source="reads and writes of two norms (4 h), two residuals (6 h), the experts' permutation there and back (4 h an "
-    "expert), rotary ((a + k)·d in and out), the activation (n·f)",
+    "expert) and of the latents' (2 r), rotary ((a + k)·d in and out), the activation (n·f)",
 )
 def streamed_bytes(
     tokens: Number, hidden: Number, heads: Number, kv_heads: Number, head_dim: Number, ffn: Number, matrices: Number,
     tp: Number, stream_shards: Number, element_bytes: Number, passes: Number, routed: Number = 0.0,
+    latents: Number = 0.0,
 ) -> Number:  # fmt: skip
     """Bytes that a layer's streaming kernels move in forward; backward moves about twice that. `routed`: experts that a
-    token is sent to."""
-    stream = (10 + 4 * routed) * hidden / stream_shards
+    token is sent to; `latents`: width of the latents of keys, values and queries together."""
+    stream = ((10 + 4 * routed) * hidden + 2 * latents) / stream_shards
     return tokens * element_bytes * passes * (stream + (2 * (heads + kv_heads) * head_dim + matrices * ffn) / tp)
 
 
@@ -103,28 +105,30 @@ def exposed(comm_s: Number, overlap: Number, compute_s: Number) -> Number:
     return np.maximum(0.0, comm_s - overlap * compute_s)
 
 
+def _product_s(w: Workload, device: Device, software: Software, direction: str) -> Callable[..., Number]:
+    """Time of a product of m tokens (a rank's, where nothing is said), n wide over k, in one direction."""
+    output = software.weight_gradient_bytes if direction == "weight_gradient" else None
+    cast = 0.0 if direction == "weight_gradient" else software.cast_bytes
+
+    def time(n: Number, k: Number, m: Number | None = None, groups: Number = 1.0) -> Number:
+        return kernels.matmul_s(
+            device, w.rank_tokens if m is None else m, n, k, direction=direction, groups=groups, output_bytes=output,
+            cast_bytes=cast, continuous=1.0,
+        )  # fmt: skip
+
+    return time
+
+
 def products(w: Workload, device: Device, software: Software, direction: str) -> Number:
     """The layer's matrix products in one direction: query/key/value, output, feed-forward in and out, experts."""
     tokens = w.rank_tokens
     attention_blocks = 1 + (w.encoder_layers > 0) * w.layers / w.blocks
     mixture = w.mixture_share
-
-    def time(n: Number, k: Number, m: Number = tokens, groups: Number = 1.0) -> Number:
-        output = software.weight_gradient_bytes if direction == "weight_gradient" else None
-        return kernels.matmul_s(
-            device,
-            m,
-            n,
-            k,
-            direction=direction,
-            groups=groups,
-            output_bytes=output,
-            cast_bytes=0.0 if direction == "weight_gradient" else software.cast_bytes,
-            continuous=1.0,
-        )
-
+    time = _product_s(w, device, software, direction)
     kv_wide = 2 * np.maximum(w.kv_heads, w.tp) * w.head_dim
     attention = time((w.heads * w.head_dim + kv_wide) / w.tp, w.hidden) + time(w.hidden, w.heads * w.head_dim / w.tp)
+    if w.has_latent:
+        attention = np.where(w.latent_rank > 0, latent_products(w, time), attention)[()]
     dense = time((w.ffn_matrices - 1) * w.ffn / w.tp, w.hidden) + time(w.hidden, w.ffn / w.tp)
     total = attention * attention_blocks + dense * (1 - mixture)
     if np.any(np.asarray(w.experts) > 0):
@@ -138,10 +142,27 @@ def products(w: Workload, device: Device, software: Software, direction: str) ->
     return total * software.matmul_slowdown
 
 
+def latent_products(w: Workload, time: Callable[..., Number]) -> Number:
+    """Multi-head latent attention's products: down to the latents, which every tensor-parallel rank has (for its share
+    of the tokens, with sequence parallelism), up to the heads, and out."""
+    tokens = w.rank_tokens / w.stream_shards
+    down = time(w.latent_rank + w.rotary_dim, w.hidden, tokens)
+    query_down = np.where(w.query_rank > 0, time(np.maximum(1.0, w.query_rank), w.hidden, tokens), 0.0)
+    return query_down + down + latent_up(w, time) + time(w.hidden, w.heads * w.value_dim / w.tp)
+
+
+def latent_up(w: Workload, time: Callable[..., Number]) -> Number:
+    """The products that make every head's queries, keys and values: what selective recomputation does again."""
+    heads = w.heads / w.tp
+    queries = time(heads * w.head_dim, np.where(w.query_rank > 0, w.query_rank, w.hidden))
+    keys_values = time(heads * (w.head_dim - w.rotary_dim + w.value_dim), np.maximum(1.0, w.latent_rank))
+    return queries + keys_values
+
+
 def attention(w: Workload, device: Device, software: Software, direction: str) -> Number:
     """The layer's attention cores in one direction, by the kernels that the recipe and the software have."""
     sizes = (
-        w.micro_batch, w.heads / w.tp, np.maximum(1.0, w.kv_heads / w.tp), w.sequence / w.cp, w.sequence, w.head_dim
+        w.micro_batch, w.heads / w.tp, np.maximum(1.0, w.kv_heads / w.tp), w.sequence / w.cp, w.sequence, w.core_dim
     )  # fmt: skip
     generation = np.where(
         software.flash_generation < 2, device.flash1, np.where(software.flash_generation < 3, device.flash2, 1.0)
@@ -161,7 +182,7 @@ def passes(w: Workload, device: Device, network: Network, software: Software) ->
     ffn = np.where(w.experts > 0, w.expert_ffn * (w.experts_per_token + w.shared_experts), w.ffn)[()]
     moved = streamed_bytes(
         w.rank_tokens, w.hidden, w.heads, w.kv_heads, w.head_dim, ffn, w.ffn_matrices, w.tp, w.stream_shards,
-        w.activation_bytes, software.elementwise_passes, w.experts_per_token,
+        w.activation_bytes, software.elementwise_passes, w.experts_per_token, w.latent_rank + w.query_rank,
     )  # fmt: skip
     core_forward = attention(w, device, software, "forward")
     forward = products(w, device, software, "forward") + core_forward + kernels.memory_bound_s(device, moved)
@@ -176,7 +197,11 @@ def passes(w: Workload, device: Device, network: Network, software: Software) ->
     full = w.recompute_full * w.recompute_share
     forward, backward = forward * device.calibration, backward * device.calibration
     core_forward = core_forward * device.calibration
-    recompute = full * forward + w.recompute_share * w.recompute_selective * (1 - w.flash) * core_forward
+    again = (1 - w.flash) * core_forward
+    if w.has_latent:
+        up = latent_up(w, _product_s(w, device, software, "forward")) * device.calibration
+        again = again + np.where(w.latent_rank > 0, up, 0.0)
+    recompute = full * forward + w.recompute_share * w.recompute_selective * again
     tensor_forward, tensor_backward = _tensor(w, network, software)
     context_forward, context_backward = _context(w, network, core_forward)
     gather_forward, gather_backward = _gather(w, network, software, forward, backward)
@@ -231,7 +256,8 @@ def _tensor(w: Workload, network: Network, software: Software) -> tuple[Number, 
 def _context(w: Workload, network: Network, core_forward: Number) -> tuple[Number, Number]:
     """(forward, backward): keys and values of all ranks, once forward and twice backward: passed around a ring behind
     the attention cores, or gathered before them, where nothing hides it (Llama 3, arXiv 2407.21783, §3.3.2)."""
-    keys_values = 2 * w.micro_batch * w.sequence * np.maximum(1.0, w.kv_heads / w.tp) * w.head_dim * w.activation_bytes
+    wide = np.maximum(1.0, w.kv_heads / w.tp) * 2 * w.core_dim
+    keys_values = w.micro_batch * w.sequence * wide * w.activation_bytes
     ring = collectives.all_gather_s(network, keys_values, w.cp, ranks_per_node(w, w.cp, w.tp))
     hides = np.where(w.context_gather > 0, 0.0, 1.0)[()]
     return exposed(ring, hides, core_forward), exposed(2 * ring, hides, 2 * core_forward)
@@ -246,8 +272,8 @@ def _offload(w: Workload, network: Network, forward: Number, backward: Number) -
     """Saved activations sent to the host behind forward and fetched behind backward, as far as they show."""
     if not np.any(w.activation_offload):
         return 0.0, 0.0
-    whole, scores, stream = layer_saved_bytes(w)
-    kept = whole - w.recompute_selective * scores
+    whole, freed, stream = layer_saved_bytes(w)
+    kept = whole - w.recompute_selective * freed
     full = w.recompute_full * w.recompute_share
     transfer = (kept * (1 - full) + stream * full) / network.host_bytes_per_s
     return (
@@ -268,7 +294,7 @@ def _gather(
 ) -> tuple[Number, Number]:
     """ZeRO-3: weights all-gathered for forward and again for backward, gradients reduce-scattered, each hidden behind
     a neighbouring layer's compute."""
-    layer = attention_parameters(w.hidden, w.heads, w.kv_heads, w.head_dim) + np.where(
+    layer = attention_block(w, vectors=False) + np.where(
         w.experts > 0,
         feed_forward_parameters(w.hidden, w.expert_ffn, w.ffn_matrices) * (w.experts / w.ep + w.shared_experts),
         feed_forward_parameters(w.hidden, w.ffn, w.ffn_matrices),

@@ -203,6 +203,8 @@ def knowledge(profile: Profile, w: Workload, precision: str) -> str:
         (row.hidden, row.heads, row.kv_heads, row.head_dim, row.ffn, row.batch, row.sequence, row.tokens)
         for row in rows
     ], dtype=float).reshape(len(rows), len(wanted))  # fmt: skip
+    if not np.all(np.asarray(w.latent_rank) == profile.model.latent_rank):
+        return "carried"
     if (shapes == wanted).all(axis=1).any():
         return "measured"
     if not len(shapes):

@@ -306,7 +306,7 @@ def _is_of_this_layer(content: Profile, plan: Plan) -> bool:
     mine, theirs = plan.model, content.model
     return all(
         getattr(mine, name) == getattr(theirs, name)
-        for name in ("hidden", "ffn", "heads", "kv_heads", "head_dim", "gated", "experts")
+        for name in ("hidden", "ffn", "heads", "kv_heads", "head_dim", "latent_rank", "gated", "experts")
     )
 
 

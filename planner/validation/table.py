@@ -23,7 +23,9 @@ from planner.counting import allocation
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.estimate import Machine
 from planner.formula import Array
+from planner.plan import shipped
 from planner.plan.cluster import Accelerator, Cluster
+from planner.plan.model import Model
 from planner.plan.shipped import accelerator
 from planner.plan.shipped import fabric as shipped_fabric
 from planner.plan.workload import BYTES_OF_PRECISION, Workload
@@ -162,7 +164,9 @@ def express(runs: Runs) -> Expressed:
     hybrid = np.char.find(np.char.lower(runs.words["model_name"]), "nemotron-h") >= 0
     hybrid |= np.char.find(np.char.lower(runs.words["model_name"]), "nemotronh") >= 0
     skipped[hybrid & (skipped == "")] = "a hybrid with state-space layers, which the planner does not express"
-    w = _workload(runs, defaults, assumed, skipped)
+    models, model_index = _known_models(runs)
+    w = _workload(_completed(runs, models, model_index, assumed), defaults, assumed, skipped)
+    w = replace(w, **_latents(w, models, model_index))
     pairs, pair_index = _pairs(kind_index, runs, kinds)
     per_device = [devices.device(kinds[i], precision) for i, precision in pairs]
     links, link_index = _networks(runs, kinds, kind_index, w)
@@ -174,6 +178,51 @@ def express(runs: Runs) -> Expressed:
     )  # fmt: skip
     sources = np.array([one.source for one in per_device], dtype=np.str_)[pair_index]
     return Expressed(runs, w, machine, kinds, kind_index, sources, names, skipped, assumed)
+
+
+def _known_models(runs: Runs) -> tuple[list[Model], NDArray[np.intp]]:
+    """The shipped models, and which of them each row's name and widths name; −1 for none."""
+    models = [shipped.model(name) for name in library.names("models")]
+    models = sorted((one for one in models if one.architecture == "decoder"), key=lambda one: -len(one.name))
+    index = np.full(len(runs), -1)
+    names = np.array([_letters(name) for name in runs.words["model_name"].tolist()], dtype=np.str_)
+    for position, model in enumerate(models):
+        is_it = (index < 0) & (np.char.find(names, _letters(model.name)) >= 0)
+        index[is_it & (runs.numbers["hidden"] == model.hidden) & (runs.numbers["n_heads"] == model.heads)] = position
+    return models, index
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.casefold())
+
+
+def _completed(runs: Runs, models: list[Model], index: NDArray[np.intp], assumed: list[list[str]]) -> Runs:
+    """The rows with the dimensions that a source leaves blank, where it names a shipped model."""
+    numbers = dict(runs.numbers)
+    for name, field_name in _DIMENSIONS.items():
+        values = np.array([float(getattr(model, field_name)) for model in models] + [np.nan])[index]
+        whole = np.array([float(model.layers) for model in models] + [np.nan])[index] == runs.numbers["n_layers"]
+        fills = np.isnan(numbers[name]) & (values > 0) & (whole | (name != "n_dense_layers"))
+        numbers[name] = np.where(fills, values, numbers[name])
+        for i in np.flatnonzero(fills & (values != runs.numbers["n_heads"])):
+            assumed[i].append(f"{name} of {models[index[i]].name}")
+    return replace(runs, numbers=numbers)
+
+
+_DIMENSIONS = {
+    "n_kv_heads": "kv_heads", "n_experts": "experts", "experts_per_token": "experts_per_token",
+    "expert_ffn": "expert_ffn", "n_shared_experts": "shared_experts", "n_dense_layers": "dense_layers",
+}  # fmt: skip
+"""Columns of a table of runs that sources often leave blank, and the model's fields that tell them."""
+
+
+def _latents(w: Workload, models: list[Model], index: NDArray[np.intp]) -> dict[str, Array]:
+    """The numbers of latent attention, for which a table of runs has no columns, of the rows whose model has it."""
+    found = {}
+    for name in ("latent_rank", "query_rank", "rotary_dim", "value_dim", "head_dim"):
+        values = np.array([float(getattr(model, name)) * model.is_latent for model in models] + [0.0])[index]
+        found[name] = np.where(values > 0, values, getattr(w, name))
+    return found
 
 
 def _accelerators(runs: Runs) -> tuple[list[Accelerator], NDArray[np.intp], dict[int, str]]:
@@ -313,11 +362,12 @@ def _model(runs: Runs) -> Workload:
     heads = number("n_heads", np.maximum(1.0, np.round(hidden / 128)))
     gated = np.isin(runs.words["ffn_type"], ("swiglu", "geglu"))
     ffn = number("ffn_hidden", np.where(gated, np.ceil(hidden * 8 / 3 / 256) * 256, 4 * hidden))
+    head_dim = np.where(hidden % heads == 0, hidden / heads, 128.0)
     experts = number("n_experts", 0.0)
     biases = np.where(gated, 0.0, 1.0)
     return Workload(
         layers=layers, encoder_layers=0.0, hidden=hidden, heads=heads, kv_heads=number("n_kv_heads", heads),
-        head_dim=np.where(hidden % heads == 0, hidden / heads, 128.0), ffn=ffn, ffn_matrices=np.where(gated, 3.0, 2.0),
+        head_dim=head_dim, value_dim=head_dim, ffn=ffn, ffn_matrices=np.where(gated, 3.0, 2.0),
         vocabulary=number("vocab", 51200.0), tied=np.where(runs.words["tied_embeddings"] == "yes", 1.0, 0.0),
         has_head=1.0, norm_vectors=1.0 + biases, final_norm=1.0, embedding_norm=0.0, qk_norm=0.0, position_rows=0.0,
         token_types=0.0, relative_buckets=0.0, qkv_bias=biases, output_bias=biases, ffn_bias=biases, experts=experts,

@@ -16,7 +16,7 @@ from planner.counting.allocation import NAMES, Allocation, allocation, on_proces
 from planner.counting.memory import Memory
 from planner.plan.model import Model
 from planner.plan.workload import Workload, of_model
-from planner.profiling.decoder import Decoder, HeadLoss, Layer, rotary_like
+from planner.profiling.decoder import Decoder, HeadLoss, Layer, rotary_like, rotary_width
 
 BATCH, SEQUENCE = 2, 512
 ON_THE_CPU = on_processor(allocation("pytorch"))
@@ -31,6 +31,7 @@ MIXTURE = LLAMA | {"experts": 8, "experts_per_token": 2, "shared_experts": 1, "e
 SHAPES = {
     "llama": LLAMA, "gpt": GPT, "one key/value head": LLAMA | {"kv_heads": 1},
     "wide heads": LLAMA | {"kv_heads": 16, "head_dim": 128},
+    "a latent": LLAMA | {"kv_heads": 16, "head_dim": 96, "latent_rank": 256, "query_rank": 384, "rotary_dim": 32},
     "geglu with layernorm": LLAMA | {"activation": "geglu", "norm": "layernorm", "norm_bias": True},
 }  # fmt: skip
 
@@ -71,7 +72,7 @@ def test_a_layer_saves_what_autograd_saves_of_the_real_one(shape: dict[str, Any]
     architecture = Model.model_validate(shape)
     with FakeTensorMode():
         x = torch.zeros(BATCH, SEQUENCE, architecture.hidden, dtype=torch.bfloat16, requires_grad=True)
-        rotary = rotary_like(x, architecture.head_dim) if architecture.positions == "rotary" else None
+        rotary = rotary_like(x, rotary_width(architecture)) if architecture.positions == "rotary" else None
         real = saved_bytes(in_bf16(Layer, architecture), x, rotary)
     whole, _, _ = memory.layer_saved_bytes(numbers(architecture), ON_THE_CPU)
     assert whole == pytest.approx(real, rel=0.01)

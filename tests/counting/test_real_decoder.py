@@ -25,6 +25,8 @@ VARIANTS = {
     "narrow heads": {"heads": 6, "kv_heads": 2, "head_dim": 10, "hidden": 96},
     "one key/value head, sinusoidal": {"kv_heads": 1, "positions": "sinusoidal", "activation": "squared-relu"},
     "no final norm": {"final_norm": False, "positions": "none", "activation": "geglu"},
+    "a latent": {"kv_heads": 4, "head_dim": 24, "latent_rank": 40, "query_rank": 56, "rotary_dim": 8, "value_dim": 12},
+    "a latent of keys and values alone": {"kv_heads": 4, "head_dim": 24, "latent_rank": 40, "rotary_dim": 8},
     "shared experts after dense layers": {"experts": 4, "experts_per_token": 2, "shared_experts": 1,
                                           "dense_layers": 1, "expert_ffn": 48},
 }  # fmt: skip
@@ -71,11 +73,20 @@ def test_parameters_are_exactly_those_of_the_real_decoder(name: str) -> None:
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_flops_are_those_that_torch_counts(name: str) -> None:
-    """All layers of these models are alike, so what one adds is counted on one and two of them."""
+    """The layers of these models are alike but for dense ones before a mixture, so what one adds is counted on one and
+    two of them."""
     whole, sequence = model(name), min(model(name).max_sequence, 4096)
-    assert not whole.dense_layers
-    one, two = (counted_by_torch(whole.model_copy(update={"layers": layers}), sequence) for layers in (1, 2))
-    assert planned(whole, sequence).step_full == pytest.approx(one + (whole.layers - 1) * (two - one), rel=1e-3)
+
+    def counted(layers: int, dense: int) -> int:
+        some = {"layers": layers, "dense_layers": dense, "experts": min(whole.experts, 2 * whole.experts_per_token)}
+        routers = 6 * sequence * whole.hidden * (whole.experts - some["experts"]) * (layers - dense)
+        return counted_by_torch(whole.model_copy(update=some), sequence) + routers
+
+    one, two = counted(1, 0), counted(2, 0)
+    real = one + (whole.layers - 1) * (two - one)
+    if whole.dense_layers:
+        real += whole.dense_layers * (counted(2, 1) - two)
+    assert planned(whole, sequence).step_full == pytest.approx(real, rel=1e-3)
 
 
 def test_a_whole_model_counts_as_its_layers_do() -> None:

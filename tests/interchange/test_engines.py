@@ -88,7 +88,7 @@ def test_deepspeed_reads_the_batch_and_the_sharding(tmp_path: Path) -> None:
     assert told == {"stage": plan.layout.zero_stage, "micro": plan.layout.micro_batch, "bf16": True}
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gpt3-175b", "llama-3.1-405b", "mixtral-8x7b"])
+@pytest.mark.parametrize("name", ["gpt2", "gpt3-175b", "llama-3.1-405b", "mixtral-8x7b", "deepseek-v3"])
 def test_megatron_knows_every_argument(name: str, tmp_path: Path) -> None:
     plan = load(name)
     told = asked(MEGATRON, *megatron.arguments(plan), folder=tmp_path, engine="megatron.training")

@@ -56,6 +56,9 @@ def test_a_config_gives_the_published_number_of_parameters(config: dict[str, Any
     assert parameters.of_model(model).total == published
 
 
+LATENT = {"kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}
+
+
 def shape(family: str, hidden: int, ffn: int, layers: int, heads: int, vocabulary: int, **more: Any) -> dict[str, Any]:
     return {
         "model_type": family, "hidden_size": hidden, "intermediate_size": ffn, "num_hidden_layers": layers,
@@ -102,6 +105,22 @@ BUILT = {
               moe_intermediate_size=1408, first_k_dense_replace=1),
         16_375_728_128, 0,
     ),
+    "deepseek-v3": (
+        shape("deepseek_v3", 7168, 18432, 61, 128, 129280, n_routed_experts=256, num_experts_per_tok=8,
+              n_shared_experts=1, moe_intermediate_size=2048, first_k_dense_replace=3, **LATENT),
+        671_026_404_352, 0,
+    ),
+    "deepseek-v2": (
+        shape("deepseek_v2", 5120, 12288, 60, 128, 102400, n_routed_experts=160, num_experts_per_tok=6,
+              n_shared_experts=2, moe_intermediate_size=1536, first_k_dense_replace=1, **LATENT),
+        235_741_434_880, 0,
+    ),
+    "deepseek-v2-lite": (
+        shape("deepseek_v2", 2048, 10944, 27, 16, 102400, n_routed_experts=64, num_experts_per_tok=6,
+              n_shared_experts=2, moe_intermediate_size=1408, first_k_dense_replace=1,
+              **LATENT | {"q_lora_rank": None}),
+        15_706_484_224, 0,
+    ),
 }  # fmt: skip
 """(config, parameters, what of them the planner leaves out and says so). Counted by transformers 5.23.0 on the meta
 device;
@@ -117,9 +136,15 @@ def test_a_family_counts_as_its_real_model_but_for_what_it_lists(name: str) -> N
     assert bool(told) == bool(difference)
 
 
-def test_latent_attention_is_an_error_that_names_what_is_missing() -> None:
-    with pytest.raises(InputError, match="latent attention"):
-        huggingface.model({"model_type": "deepseek_v3", "kv_lora_rank": 512}, "x")
+def test_latent_attention_without_its_widths_is_an_error_that_names_them() -> None:
+    config = {name: value for name, value in BUILT["deepseek-v2"][0].items() if name != "v_head_dim"}
+    with pytest.raises(InputError, match="v_head_dim: is missing"):
+        huggingface.model(config, "x")
+
+
+def test_the_module_that_predicts_further_tokens_is_told_as_left_out() -> None:
+    _, ignored = huggingface.model(BUILT["deepseek-v2"][0] | {"num_nextn_predict_layers": 1}, "x")
+    assert [line for line in ignored if "num_nextn_predict_layers" in line]
 
 
 def test_what_was_ignored_is_listed() -> None:
