@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 PLAN = (
     "pydantic", "planner.plan.section", "planner.plan.cluster", "planner.plan.lifetime", "planner.plan.plan",
-    "planner.plan.file", "gui.document", "gui.job_queue", "gui.plan_files", "gui.recovery", "gui.chart_view",
-    "gui.pages.page",
+    "planner.plan.file", "gui.document", "gui.job_queue", "gui.plan_files", "gui.recovery", "gui.chart_view", "numpy",
+    "gui.forms", "gui.pages.page",
 )  # fmt: skip
-ESTIMATE = ("numpy", "planner.counting.memory", "planner.timing.step", "planner.estimate")
+ESTIMATE = ("planner.counting.memory", "planner.timing.step", "planner.estimate")
 BELOW_CHARTS = ("pyparsing", "PIL.Image", "matplotlib.colors")
 CHARTS = (
     "matplotlib.artist", "matplotlib.patches", "matplotlib.text", "matplotlib.collections", "matplotlib.image",
@@ -43,7 +43,7 @@ def after_first_paint(
 ) -> Generator[None, None, None]:
     """The rest of a window's start, step by step: on `plan`, on the plan file `path`, or on the default plan."""
     with without_collections():
-        yield from _loaded(PLAN)
+        yield from _loaded((*PLAN, f"gui.pages.{window.sidebar.selected}"))
         from gui import recovery
         from gui.plan_files import DEFAULT_PLAN
         from planner.plan import file
