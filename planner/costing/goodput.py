@@ -14,7 +14,8 @@ DALY = "Young 1974; Daly 2006 (FGCS 22) eq. 1"
 def mean_time_between_failures_s(failures_per_node_day: Number, nodes: Number) -> Number:
     """Mean time between interruptions of a job on `nodes` nodes; infinite without failures."""
     rate = failures_per_node_day * nodes
-    return np.where(rate > 0, DAY_S / np.where(rate > 0, rate, 1.0), np.inf)[()]
+    with np.errstate(over="ignore"):  # once in more than 10^300 s is never
+        return np.where(rate > 0, DAY_S / np.where(rate > 0, rate, 1.0), np.inf)[()]
 
 
 @formula("√(2·δ·MTBF)", unit="s", source=DALY)

@@ -62,12 +62,15 @@ def targets(profile: Profile, precision: str) -> list[Target]:
 
 
 def _some(rows: list[Row]) -> list[Row]:
-    """About `MOST_ROWS` of them at most: those of every second, third … shape, each shape whole."""
+    """About `MOST_ROWS` of them at most: those of some shapes, each shape whole. Drawn, always the same ones: every
+    second or third would miss what a suite measures in turns."""
     every = math.ceil(len(rows) / MOST_ROWS)
     if every <= 1:
         return rows
-    numbers = {shape: number for number, shape in enumerate(dict.fromkeys(row.shape[3:] for row in rows))}
-    kept = [row for row in rows if numbers[row.shape[3:]] % every == 0]
+    shapes = list(dict.fromkeys(row.shape[3:] for row in rows))
+    drawn = np.random.default_rng(0).choice(len(shapes), math.ceil(len(shapes) / every), replace=False)
+    chosen = {shapes[number] for number in drawn}
+    kept = [row for row in rows if row.shape[3:] in chosen]
     return kept[:: math.ceil(len(kept) / (2 * MOST_ROWS))]  # many rows of one shape have no other end
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from planner.plan.cluster import Accelerator
 from planner.plan.file import PlanError
 from planner.plan.model import Model
 from planner.plan.workload import of_model
-from planner.timing import carrying, composition, layer, measured, selection
+from planner.timing import carrying, composition, layer, measured, selection, targets
 from planner.timing import device as timing_device
 from planner.timing import profile as profiles
 from planner.timing.collectives import network
@@ -315,3 +316,16 @@ def test_the_power_of_the_measured_layers_is_the_boards_and_stays_on_its_own_dev
     assert fit.device.power_w == pytest.approx(energy_j / sum(row.median_s for row in layers))
     assert np.isnan(measured.carried(fit, H100_SHEET, accelerator("A100-80GB-SXM"), "bf16").device.power_w)
     assert np.isnan(measured.fit(made(), H100_SHEET, "bf16").device.power_w)
+
+
+def test_of_a_hundred_thousand_rows_some_shapes_are_fitted_each_whole() -> None:
+    profile = made()
+    rows = [
+        row.model_copy(update={"batch": row.batch * times, "median_s": row.median_s * times})
+        for times in range(1, 300)
+        for row in profile.rows
+    ]
+    found = targets.targets(profile.model_copy(update={"rows": tuple(rows)}), "bf16")
+    by_shape = Counter((one.row.batch, one.row.sequence) for one in found if one.part[0] != "optimizer")
+    assert 0.5 * targets.MOST_ROWS < len(found) < 2 * targets.MOST_ROWS
+    assert all(count % len(PARTS) == 0 for count in by_shape.values())
