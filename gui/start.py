@@ -1,8 +1,8 @@
 """The order in which the app starts.
 
 1. `app.run`: Qt, the look, and the window's frame (`shell`), which is painted before any other library is loaded.
-2. `after_first_paint`: the libraries of the plan, the plan, the page one was on; those of the estimate, the estimate;
-   those of the charts, the first chart.
+2. `after_first_paint`: the libraries of the plan and its estimate; the plan and the page one was on, which is painted
+   once, with its estimate; the libraries of the charts, the first chart.
 3. The other pages, one after another.
 
 Between two steps the event loop runs, so that the window moves, answers and closes meanwhile.
@@ -43,7 +43,7 @@ def after_first_paint(
 ) -> Generator[None, None, None]:
     """The rest of a window's start, step by step: on `plan`, on the plan file `path`, or on the default plan."""
     with without_collections():
-        yield from _loaded((*PLAN, f"gui.pages.{window.sidebar.selected}"))
+        yield from _loaded((*PLAN, *ESTIMATE, f"gui.pages.{window.sidebar.selected}"))
         from gui import recovery
         from gui.plan_files import DEFAULT_PLAN
         from planner.plan import file
@@ -53,7 +53,6 @@ def after_first_paint(
         window.begin(plan)
         if path is not None:
             window.files.open(path)
-        yield from _loaded(ESTIMATE)
         window.estimator.update_now()
         recovery.offer(window.recovery_bar, window.recover)
         charts = [chart for chart in window.charts if chart.is_due]
