@@ -13,6 +13,8 @@ from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from planner import library, units
 from planner.callable_module import make_callable
 from planner.costing import energy, goodput, money, purchase
@@ -166,7 +168,9 @@ def compute(w: Workload, machine: Machine, terms: Rates) -> Outcome:
     hours = money.gpu_hours(w.gpus, wall)
     delivered = flops_per_gpu(work.step_full, step.total, w.gpus)
     hardware = utilization(flops_per_gpu(work.step_hardware, step.total, w.gpus), terms.peak_flops)
-    power = energy.board_power_w(terms.tdp_w, terms.power_share, machine.device.power_w, energy.power_share(hardware))
+    share = np.where(np.isnan(terms.power_share), energy.power_share(hardware), terms.power_share)[()]
+    measured = np.isnan(terms.power_share) & ~np.isnan(machine.device.power_w)
+    power = np.where(measured, machine.device.power_w, energy.board_power_w(terms.tdp_w, share))[()]
     kwh = energy.energy_kwh(hours, power, terms.server_overhead, terms.pue)
     rent = money.accelerators_usd(hours, terms.usd_per_gpu_hour)
     links = money.network_usd(rent, terms.network_premium)

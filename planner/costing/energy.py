@@ -23,16 +23,10 @@ def power_share(hfu: Number) -> Number:
     return IDLE_SHARE + (1 - IDLE_SHARE) * np.minimum(1.0, hfu / FULL_POWER_HFU)
 
 
-@formula(
-    "stated share·limit, else measured, else estimated share·limit",
-    unit="W",
-    source="what the plan states; the board's mean power over a measured layer; power grows with utilization",
-)
-def board_power_w(tdp_w: Number, stated_share: Number, measured_w: Number, hfu_share: Number) -> Number:
-    """Mean power of one board. NaN in `stated_share` and `measured_w`: not known. A measured layer leaves out what a
-    GPU waits for between layers, where it draws less."""
-    unstated = np.where(np.isnan(measured_w), tdp_w * hfu_share, measured_w)
-    return np.where(np.isnan(stated_share), unstated, tdp_w * stated_share)[()]
+@formula("limit·share", unit="W", source="board power limit × mean share drawn")
+def board_power_w(tdp_w: Number, share: Number) -> Number:
+    """Mean power of one board where none was measured."""
+    return tdp_w * share
 
 
 @formula(

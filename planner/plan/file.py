@@ -200,7 +200,7 @@ def _problem(item: Any) -> tuple[str, str]:
     if item["type"] == "missing":
         message = "is missing"
     elif item["type"] == "extra_forbidden":
-        message = "is not a field of a plan; remove it or check its spelling"
+        message = "is not a field here; remove it or check its spelling"
     elif item["type"] == "model_type":
         message = f"a section {{…}} of fields is needed, not {shorten(repr(item['input']))}"
     elif item["type"] not in ("value_error",):

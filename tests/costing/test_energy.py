@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from planner.costing import energy, rates
-from planner.estimate import estimate
+from planner.estimate import compute, estimate, machine
 from planner.plan import file
 from planner.plan.file import PlanError
+from planner.plan.workload import workload
 
 LLAMA_2 = {
     "7B": (184_320, 400, 31.22), "13B": (368_640, 400, 62.44), "34B": (1_038_336, 350, 153.90),
@@ -56,10 +58,13 @@ def test_a_board_draws_more_the_more_it_computes_up_to_its_limit() -> None:
 
 
 def test_power_is_what_the_plan_states_else_what_was_measured_else_from_utilization() -> None:
-    nan = math.nan
-    assert energy.board_power_w(400, 0.9, 310, 0.7) == pytest.approx(360)
-    assert energy.board_power_w(400, nan, 310, 0.7) == 310
-    assert energy.board_power_w(400, nan, nan, 0.7) == pytest.approx(280)
+    plan = file.load("llama-2-7b").replace(**{"prices.power_share": None})
+    there, terms, w = machine(plan), rates.rates(plan), workload(plan)
+    read = replace(there, device=replace(there.device, power_w=310.0))
+    stated = replace(terms, power_share=0.9)
+    assert compute(w, read, terms).power_w == 310
+    assert compute(w, read, stated).power_w == pytest.approx(360)
+    assert compute(w, there, terms).power_w == pytest.approx(400 * energy.power_share(compute(w, there, terms).hfu))
 
 
 def test_a_blank_pue_is_the_published_one_of_the_provider_and_unknown_elsewhere() -> None:
