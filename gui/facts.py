@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from gui.derived import Fact
@@ -36,6 +36,16 @@ class FigureLabel(QLabel):
         self.setCursor(Qt.CursorShape.PointingHandCursor if key else Qt.CursorShape.ArrowCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if key else Qt.FocusPolicy.NoFocus)
         self.setToolTip(f"{title or 'Explain'}: explain this number (F1)" if key else "")
+        self._make_room()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width wraps the words in another way; a layout at work hears of it only afterwards."""
+        super().resizeEvent(event)
+        QTimer.singleShot(0, self, self._make_room)
+
+    def _make_room(self) -> None:
+        """All lines of the words: a scrolled card's layout, asked for its least height, counts one."""
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
     @property
     def can_explain(self) -> bool:

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from gui.facts import FigureLabel
-from gui.widgets import Card, button, column, label, sentence
+from gui.style_sheet import mark
+from gui.theme import scaled
+from gui.widgets import Card, button, column, sentence
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
@@ -69,8 +70,9 @@ class _Line(QWidget):
         self._hint: Hint | None = None
         self._value = FigureLabel(f"{name}.words")
         self._value.opened.connect(lambda _: self.explain_figure.emit(self._hint.figure))
-        self._why = label(role="muted", size=0.92, wrap=True)
-        self._why.setObjectName(f"{name}.why")
+        self._why = FigureLabel(f"{name}.why")
+        self._why.setFont(scaled(self._why.font(), 0.92))
+        mark(self._why, "role", "muted")
         for one in (self._value, self._why):
             one.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.use = button("Use", f"{name}.use")
@@ -81,11 +83,6 @@ class _Line(QWidget):
         line.addWidget(column(self._value, self._why, spacing=2), 1)
         line.addWidget(self.use, 0, Qt.AlignmentFlag.AlignTop)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width wraps the words in another way."""
-        super().resizeEvent(event)
-        self._make_room()
-
     def show_hint(self, hint: Hint) -> None:
         """Show it; what the plan has already need not be taken, and a field that it lacks cannot."""
         self._hint = hint
@@ -93,23 +90,17 @@ class _Line(QWidget):
         text = f"{hint.about}: {hint.advised}{' tokens' if hint.path else ''}"
         text += f" ({sequences:,} sequences fit the layout)" if sequences else ""
         self._value.show_text(text, hint.figure.key if hint.figure else "", hint.about)
-        self._why.setText(f"{'! ' if hint.is_notable else ''}{sentence(hint.words)}. {first_source(hint.source)}.")
+        self._why.show_text(f"{'! ' if hint.is_notable else ''}{sentence(hint.words)}. {first_source(hint.source)}.")
         self._why.setToolTip(f"Source: {hint.source}")
         self.use.setVisible(bool(hint.path))
         self.use.setEnabled(bool(hint.changes))
         self.use.setText("Use" if hint.changes else "✓ used")
         self.use.setAccessibleName(f"Use the {hint.about.lower()}")
-        self._make_room()
 
     def _take(self) -> None:
         if self._hint is not None and self._hint.changes:
             batch: Any = self._hint.changes["recipe.global_batch"]
             self.taken.emit(self._hint.changes, f"global batch of {batch:,} sequences")
-
-    def _make_room(self) -> None:
-        """All lines of the words: a scrolled card's layout, asked for its least height, counts one."""
-        for one in (self._value, self._why):
-            one.setMinimumHeight(max(0, one.heightForWidth(one.width())))
 
 
 def first_source(source: str) -> str:

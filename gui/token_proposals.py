@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from gui.facts import FigureLabel
@@ -110,11 +109,6 @@ class _Line(QWidget):
         line.addWidget(column(self._words, self._expected, spacing=2), 1)
         line.addWidget(self.use, 0, Qt.AlignmentFlag.AlignTop)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width wraps the words in another way."""
-        super().resizeEvent(event)
-        self._make_room()
-
     def show_proposal(self, found: Proposal, now: int) -> None:
         """Show it; what the plan has already need not be taken."""
         self._tokens, point = found.tokens, found.point
@@ -129,10 +123,4 @@ class _Line(QWidget):
         self._expected.setVisible(point.perplexity is not None)
         self.use.setEnabled(found.tokens != now)
         self.use.setText("Use" if found.tokens != now else "✓ used")
-        self._make_room()
         self.use.setAccessibleName(f"Train on {units.show(point.tokens)} tokens")
-
-    def _make_room(self) -> None:
-        """All lines of the words: a scrolled card's layout, asked for its least height, counts one."""
-        for one in (self._words, self._expected):
-            one.setMinimumHeight(max(0, one.heightForWidth(one.width())))

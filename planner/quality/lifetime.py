@@ -449,7 +449,7 @@ def _warnings(plan: Plan, life: Lifetime, hosted: Hosted, law: Law, best: life_c
         found.append(f"{law.name}: beyond {most} laws overstate what data bring (Sardana 2023)")
     if plan.lifetime is None:
         found.append(
-            f"lifetime: not in the plan; taken as {life.served_tokens:.3g} tokens served, load {life.load:.0%}"
+            f"lifetime: not in the plan; taken as {show(life.served_tokens, 'tokens')} served, load {life.load:.0%}"
         )
     if math.isnan(hosted.usd_per_gpu_hour):
         found.append(f"lifetime.usd_per_gpu_hour: {hosted.price_source}")
