@@ -25,8 +25,9 @@ from planner.plan.workload import Workload, workload
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "12"))
 space = settings(
-    deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
-)
+    deadline=None, max_examples=EXAMPLES, derandomize="EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)  # fmt: skip
 BASES = ["gpt2", "llama-2-7b", "llama-2-70b", "mixtral-8x7b", "gpt3-175b"]
 ACCELERATORS = ["A100-80GB-SXM", "H100-80GB-SXM", "V100-32GB-SXM", "B200-SXM", "MI300X", "L40S"]
 

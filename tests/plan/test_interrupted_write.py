@@ -11,6 +11,7 @@ import pytest
 
 from planner.plan import file
 
+ROOT = Path(__file__).resolve().parents[2]
 STEPS = ["open", "write", "flush", "fsync", "chmod", "replace"]
 KILLED_AT = """
 import os, sys, signal, tempfile
@@ -97,3 +98,24 @@ def test_a_link_to_a_file_that_is_not_there_yet_stays_a_link(tmp_path: Path) -> 
     link.symlink_to(tmp_path / "target.json")
     file.write_atomically(link, "new")
     assert link.is_symlink() and (tmp_path / "target.json").read_text() == "new"
+
+
+SAVES = """
+import sys
+from pathlib import Path
+from planner.plan import file
+
+plan = file.load("gpt2")
+for number in range(40):
+    file.save(plan.model_copy(update={"notes": f"{sys.argv[2]}-{number} " * 400}), Path(sys.argv[1]))
+"""
+
+
+def test_a_plan_that_two_processes_save_is_whole_whenever_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    file.save(file.load("gpt2"), path)
+    writers = [subprocess.Popen([sys.executable, "-c", SAVES, str(path), who], cwd=ROOT) for who in ("a", "b")]
+    while any(one.poll() is None for one in writers):
+        file.load(path)
+    assert [one.returncode for one in writers] == [0, 0]
+    assert file.load(path).notes.split()[-1] in ("a-39", "b-39") and list(tmp_path.iterdir()) == [path]
