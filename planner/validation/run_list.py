@@ -39,7 +39,7 @@ class RunList(Section):
 
     name: str = words("Name", "Of the list", max_length=200)
     notes: str = words("Notes", "What was measured, and how", max_length=4000)
-    rows: tuple[Run, ...] = choice("Runs", "One a line")  # type: ignore[valid-type]
+    rows: tuple[Run, ...] = choice("Runs", "One a line")
 
 
 def read(path: Path) -> Runs:
