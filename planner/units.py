@@ -162,7 +162,10 @@ _WITHOUT_PREFIX = ("kg/kWh", "1/day")
 _COUNTING = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"), (1.0, "")]
 """From ten thousand on thousands are `k`; a four-digit number is read as it stands."""
 _BINARY = [(2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")]
-_SCALES = {"kg": [(1e3, "t"), (1.0, "kg")], "kWh": [(1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh")]}
+_SCALES = {
+    "kg": [(1e3, "t"), (1.0, "kg")], "kWh": [(1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh")],
+    "W": [(1e6, "MW"), (1e3, "kW"), (1.0, "W")],
+}  # fmt: skip
 _DURATIONS = [(DAY_S, "days", 2), (HOUR_S, "h", 2), (60.0, "min", 2), (1.0, "s", 1), (1e-3, "ms", 1), (1e-6, "µs", 1)]
 
 

@@ -117,7 +117,7 @@ def peak_bytes(architecture: Model, batch: int = BATCH, *, accumulating: bool = 
     return int(snapshot["Total"])
 
 
-DEEP = LLAMA | {"layers": 24}
+DEEP = LLAMA | {"layers": 14}
 WIDE_TABLE = LLAMA | {"layers": 2, "vocabulary": 64_000}
 
 

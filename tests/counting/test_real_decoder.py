@@ -66,9 +66,12 @@ def test_there_are_decoders_to_compare() -> None:
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_parameters_are_exactly_those_of_the_real_decoder(name: str) -> None:
+    """Of a mixture with few experts: each is like the others, and thousands of modules take long to make."""
+    whole = model(name)
+    some = whole.model_copy(update={"experts": min(whole.experts, 2 * whole.experts_per_token)})
     with torch.device("meta"):
-        decoder = Decoder(model(name))
-    assert parameters.of_model(model(name)).total == parameters_of_module(decoder)
+        decoder = Decoder(some)
+    assert parameters.of_model(some).total == parameters_of_module(decoder)
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -142,7 +142,7 @@ def spread(plan, *, wide, count):
     from planner.search import run
 
     rejected = Counter()
-    cluster = run._clusters(plan, (), (), Constraints(), wide, rejected)[0]
+    cluster = run._clusters(plan, (), (), Constraints(), wide, rejected, lambda: False)[0]
     standing = run._Standing("time", 1, [cluster.plan], rejected)
     rng = np.random.default_rng(0)
     found = []

@@ -32,7 +32,8 @@ def test_every_accelerator_has_constants_in_every_precision_that_it_runs(name: s
         found = device(unit, precision)
         for field in dataclasses.fields(Device):
             value = getattr(found, field.name)
-            assert value is None or isinstance(value, str) or np.isfinite(value), field.name
+            is_unknown = value is None or (field.name == "power_w" and np.isnan(value))  # no data sheet states it
+            assert is_unknown or isinstance(value, str) or np.isfinite(value), field.name
         assert 0 < found.band < 1
         assert found.source in ("measured", "interpolated", "carried", "specification")
         assert found.basis
