@@ -38,6 +38,8 @@ COLUMNS = [
     Column("people_hours", "Hours of people", lambda value: f"{value:,.0f}"),
     Column("band", "80 % range", is_words=True),
 ]
+EXPLAINED = ("usd", "share", "people_usd", "safety_usd", "compute_usd", "gpu_hours", "people_hours")
+"""Columns whose numbers have a derivation."""
 
 
 class StagesView(QWidget):
@@ -55,6 +57,7 @@ class StagesView(QWidget):
         self.table = RowTable(
             "lifetime.stages", "Post-training, stage by stage", COLUMNS, bold=lambda one: one["is_all"]
         )
+        self.table.explained = frozenset(EXPLAINED)
         self.table.chosen.connect(self._choose)
         self.begin = button("Start from &Llama 2's account", "lifetime.use_account")
         self.begin.clicked.connect(lambda: self._set("post_training", ACCOUNT, "post-training of Llama 2"))

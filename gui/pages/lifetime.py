@@ -85,6 +85,7 @@ class LifetimePage(Page):
         self.forms = [self.demand_form, self.serving_form, self.task_form]
         self.stages = StagesView(self.document)
         self.stages.failed.connect(self.failed)
+        self.stages.table.explain.connect(self._open_part)
         self.networks = NetworkView()
         self.networks.run.connect(self.run)
         self.networks.failed.connect(self.failed)
@@ -219,6 +220,14 @@ class LifetimePage(Page):
 
     def _open(self, key: str) -> None:
         figure = self.figure(key)
+        if figure is not None:
+            self.explain_figure.emit(figure)
+
+    def _open_part(self, part: int, name: str) -> None:
+        """The derivation of a number of the account."""
+        from planner.quality.account_figures import account_figure
+
+        figure = account_figure(self.life, part, name) if self.life else None
         if figure is not None:
             self.explain_figure.emit(figure)
 

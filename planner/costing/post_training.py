@@ -216,18 +216,19 @@ def _stage(stage: Stage, post: PostTraining, compute: Compute, price: Number, re
         read(stage.comparisons, "comparisons"),
         read(stage.expert_hours, "expert_hours"),
     )
-    paid = stage.rounds * people_usd(
+    rounds = given("rounds", float(stage.rounds), source=stage.source or "plan")
+    paid = rounds * people_usd(
         written, compared, hours, read(post.usd_per_written_answer, "usd_per_written_answer"),
         read(post.usd_per_comparison, "usd_per_comparison"), read(post.usd_per_expert_hour, "usd_per_expert_hour"),
     )  # fmt: skip
-    worked = stage.rounds * people_hours(
+    worked = rounds * people_hours(
         written,
         compared,
         hours,
         read(post.answers_per_hour, "answers_per_hour"),
         read(post.comparisons_per_hour, "comparisons_per_hour"),
     )
-    gpu_hours = stage.rounds * _stage_gpu_hours(stage, post, compute, read)
+    gpu_hours = rounds * _stage_gpu_hours(stage, post, compute, read)
     rent = gpu_hours * price
     return Cost(stage.name, gpu_hours, rent, paid, worked, read(stage.safety_share, "safety_share") * (rent + paid))
 

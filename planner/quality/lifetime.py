@@ -355,10 +355,10 @@ def _accounts(result: Estimate, hosted: Hosted) -> tuple[Account | None, Account
         return None, None
     hours = result.figures["time.gpu_hours"]
     compute = post_training.Compute(
-        parameters=float(outcome.parameters.active), flops_per_s_per_gpu=float(outcome.flops_per_s_per_gpu),
-        gpu_s_per_input_token=float(hosted.serving.gpu_s_per_input_token),
-        gpu_s_per_output_token=float(hosted.serving.gpu_s_per_output_token),
-        usd_per_gpu_hour=float(outcome.accelerators_usd / outcome.gpu_hours),
+        parameters=outcome.parameters.active, flops_per_s_per_gpu=outcome.flops_per_s_per_gpu,
+        gpu_s_per_input_token=hosted.serving.gpu_s_per_input_token,
+        gpu_s_per_output_token=hosted.serving.gpu_s_per_output_token,
+        usd_per_gpu_hour=outcome.accelerators_usd / outcome.gpu_hours,
         pretraining_gpu_hours=post_training.pretraining_hours(hours.value, hours.low, hours.high),
     )  # fmt: skip
     return post_training.account(post, compute), post_training.drawn(post, compute)

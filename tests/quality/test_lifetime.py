@@ -10,7 +10,8 @@ from planner import cli
 from planner.errors import InputError
 from planner.plan import file
 from planner.plan.post_training import Stage
-from planner.quality.lifetime import Life, life_of
+from planner.quality.account_figures import TOLD, account_figure
+from planner.quality.lifetime import Life, account_json, life_of
 from planner.quality.task import compare, scores
 
 
@@ -32,6 +33,29 @@ def test_the_plan_itself_lies_on_the_curve_of_its_loss(life: Life) -> None:
     assert nearest.parameters == pytest.approx(life.plan.parameters)
     assert nearest.tokens == pytest.approx(life.plan.tokens, rel=1e-6)
     assert nearest.total_usd == pytest.approx(life.plan.total_usd, rel=1e-6)
+
+
+def test_every_number_of_the_account_has_its_derivation(life: Life) -> None:
+    assert life.account is not None and life.drawn is not None
+    account = account_json(life.account, life.drawn)
+    for row, part in enumerate([*account["parts"], account]):
+        for name in (*TOLD, "share"):
+            found = account_figure(life, row, name)
+            if name not in {**part, "share": 0}:
+                assert found is None
+                continue
+            assert found is not None and found.node is not None
+            value = part["usd"] / account["usd"] if name == "share" else part[name]
+            assert found.value == pytest.approx(value, rel=1e-12)
+            if name != "share" and found.low is not None:
+                assert [found.low, found.high] == part["bands"][name]
+            waiting, seen = [found.node], set()
+            while waiting:
+                node = waiting.pop()
+                assert node.recombined() == pytest.approx(node.value, rel=1e-12)
+                assert node.children or node.source, node.name
+                waiting += [one for one in node.children.values() if id(one) not in seen]
+                seen |= {id(one) for one in waiting}
 
 
 @pytest.mark.parametrize("price", [2.0, 0.0])
