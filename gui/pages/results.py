@@ -3,6 +3,8 @@ of a step and the memory over it as pictures."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QSizePolicy, QSplitter, QTabWidget, QVBoxLayout, QWidget
@@ -104,7 +106,7 @@ class ResultsPage(Page):
         view = ChartView(chart, title)
         view.failed.connect(self.failed)
         view.saved.connect(self.done)
-        view.explain.connect(lambda key: self.explain.emit(key))
+        view.explain.connect(self._explain)
         view.description = self.plan_text
         view.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # as high as the page has room
         self._charts[chart] = view
@@ -112,6 +114,10 @@ class ResultsPage(Page):
         picture.body.setContentsMargins(6, 6, 6, 6)
         picture.body.addWidget(view, 1)
         return picture
+
+    def _explain(self, what: Any) -> None:
+        """A part's figure by its key, or the figure of a picture's point."""
+        (self.explain if isinstance(what, str) else self.explain_figure).emit(what)
 
 
 def _special(key: str, state: State) -> dict[str, str]:

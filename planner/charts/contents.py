@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
@@ -125,18 +126,24 @@ def profile_comparison(chart: Any, found: ProfileComparison | None) -> Any:
 
 def schedule(chart: Any, estimate: Estimate) -> Any:
     """What every pipeline stage does in a step."""
+    from planner.schedule.derivation import event_figure
+
     simulated = _simulated(estimate)
-    return chart.Data(why=simulated) if isinstance(simulated, str) else chart.Data.of(simulated)
+    if isinstance(simulated, str):
+        return chart.Data(why=simulated)
+    return chart.Data.of(simulated, partial(event_figure, estimate, simulated))
 
 
 def memory_timeline(chart: Any, estimate: Estimate) -> Any:
     """What every pipeline stage holds in memory over a step."""
+    from planner.schedule.derivation import memory_figure
     from planner.schedule.memory import timelines
 
     simulated = _simulated(estimate)
     if isinstance(simulated, str):
         return chart.Data(why=simulated)
-    return chart.Data.of(timelines(estimate, simulated), estimate.plan.cluster.accelerator.memory_bytes)
+    capacity_bytes = estimate.plan.cluster.accelerator.memory_bytes
+    return chart.Data.of(timelines(estimate, simulated), capacity_bytes, partial(memory_figure, estimate, simulated))
 
 
 def tornado(chart: Any, source: Any) -> Any:

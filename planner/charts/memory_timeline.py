@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,12 +13,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from planner.charts import style
 from planner.charts.style import Table, Theme
+from planner.estimate import Figure as Explained
 from planner.formula import Array
 from planner.schedule.memory import Timeline
 from planner.units import GIB, show
 
 TITLE = "Memory over one step"
 PARTS = ("Weights, gradients, optimizer", "Buffers, reserve, context", "Activations and logits")
+Ask = Callable[[Timeline, int], Explained]
+"""What a stage holds at a point of its timeline, with the derivation."""
 _MOST_LINES = 3
 """Stages drawn beside the fullest; of more, some evenly chosen ones."""
 
@@ -29,11 +33,12 @@ class Data:
     lines: tuple[Timeline, ...] = ()
     capacity_bytes: float | None = None
     why: str = "No memory to show yet."
+    explain: Ask | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(cls, lines: Sequence[Timeline], capacity_bytes: float | None = None) -> Data:
+    def of(cls, lines: Sequence[Timeline], capacity_bytes: float | None = None, explain: Ask | None = None) -> Data:
         """From the timelines of all stages."""
-        return cls(tuple(lines), capacity_bytes)
+        return cls(tuple(lines), capacity_bytes, explain=explain)
 
     @property
     def fullest(self) -> Timeline:
@@ -107,6 +112,11 @@ def readout(data: Data, index: int) -> str:
     sizes = (line.states, line.rest, moving)
     parts = "; ".join(f"{name.lower()} {show(size, 'B')}" for name, size in zip(PARTS, sizes, strict=True))
     return f"Stage {line.stage + 1} after {show(at, 's')}: {show(total, 'B')}\n{parts}"
+
+
+def explained(data: Data, index: int) -> Callable[[], Explained] | None:
+    """What the fullest stage holds at one corner, worked out when it is asked for."""
+    return partial(data.explain, data.fullest, index) if data.explain else None
 
 
 def _others(axes: Axes, data: Data, theme: Theme) -> None:

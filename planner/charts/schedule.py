@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from planner.charts import scatter, style
 from planner.charts.style import Table, Theme
+from planner.estimate import Figure as Explained
 from planner.schedule.order import Pipeline
 from planner.schedule.step import KINDS, Event, Schedule
 from planner.units import show
@@ -42,11 +44,13 @@ class Data:
 
     schedule: Schedule | None = None
     why: str = "No schedule to show yet."
+    explain: Callable[[Event], Explained] | None = field(default=None, compare=False, repr=False)
+    """How long an event lasts, with the derivation."""
 
     @classmethod
-    def of(cls, schedule: Schedule) -> Data:
+    def of(cls, schedule: Schedule, explain: Callable[[Event], Explained] | None = None) -> Data:
         """From a simulated step."""
-        return cls(schedule)
+        return cls(schedule, explain=explain)
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -136,6 +140,11 @@ def readout(data: Data, index: int) -> str:
     lasts = f"{show(one.end_s - one.start_s, 's')} from {show(one.start_s, 's')}"
     waits = f", {show(one.collectives_s, 's')} of it exposed collectives" if one.collectives_s > 0 else ""
     return f"Stage {one.stage + 1}: {what}\n{lasts}{waits}"
+
+
+def explained(data: Data, index: int) -> Callable[[], Explained] | None:
+    """How long an event lasts, worked out when it is asked for."""
+    return partial(data.explain, data.events[index]) if data.explain else None
 
 
 def _verdict(data: Data) -> str:

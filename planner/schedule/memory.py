@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from planner.counting import memory as counting
 from planner.estimate import Estimate
+from planner.formula import Number
 from planner.plan.workload import Workload, workload
 from planner.schedule.simulation import Block
 from planner.schedule.step import Schedule
@@ -49,16 +50,40 @@ def _points(
 ) -> list[tuple[float, float]]:
     """Up by a chunk with each block forward, down with each backward; a layer that is computed again and the logits
     come on top. Logits stay from the loss to their own backward where that follows at once."""
-    pipeline, stage = schedule.pipeline, blocks[0].stage
+    a_chunk, again = map(float, sizes(w, estimate, schedule, held, blocks[0].stage))
+    return _path(schedule, blocks, a_chunk, again, float(held.logits))
+
+
+def sizes(
+    w: Workload, estimate: Estimate, schedule: Schedule, held: counting.Memory, stage: int
+) -> tuple[Number, Number]:
+    """Bytes of a chunk of a micro-batch in flight, and of the layer that is computed again."""
+    pipeline = schedule.pipeline
     whole, _, _ = counting.layer_saved_bytes(w, estimate.machine.allocation)
-    again = float(w.recompute_full * whole)
+    again = w.recompute_full * whole
     after, chunks = pipeline.stages - 1 - stage, pipeline.chunks
     most = counting.layers_in_flight(chunks, after, pipeline.stages, chunks, pipeline.micro_batches, w.gpipe)
-    a_chunk = (float(held.activations) - again) / float(most)
+    return (held.activations - again) / most, again
+
+
+def alive(schedule: Schedule, stage: int, index: int) -> tuple[float, float, float]:
+    """How many chunks in flight, layers computed again and logits a stage holds at a point of its timeline."""
+    blocks = [block for block in schedule.blocks if block.stage == stage]
+    units = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    paths = [(*_path(schedule, blocks, *unit), (0.0, 0.0)) for unit in units]
+    chunks, layers, logits = (path[index][1] for path in paths)
+    return chunks, layers, logits
+
+
+def _path(
+    schedule: Schedule, blocks: list[Block], a_chunk: float, again: float, logits_bytes: float
+) -> list[tuple[float, float]]:
+    """Seconds and bytes, from the sizes of what comes and goes."""
+    after, chunks = schedule.pipeline.stages - 1 - blocks[0].stage, schedule.pipeline.chunks
     now, points = 0.0, [(0.0, 0.0)]
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         has_head = after == 0 and block.work.chunk == chunks - 1
-        logits = float(held.logits) * has_head
+        logits = logits_bytes * has_head
         there, back = (seconds * has_head for seconds in schedule.head_s)
         start, end = block.start_s, block.end_s
         if block.work.is_backward:

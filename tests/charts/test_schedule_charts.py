@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from planner.charts import contents, memory_timeline, schedule, style
 from planner.charts.export import csv_text
 from planner.estimate import Estimate, estimate
+from planner.formula import Node
 from planner.plan.file import load
 
 
@@ -72,3 +73,37 @@ def test_the_timelines_table_peaks_where_the_estimate_does() -> None:
     assert "stage 1" in memory_timeline.describe(data)
     at, size = memory_timeline.points(data)[3]
     assert f"{size:.1f}"[:2] in memory_timeline.readout(data, 3) and at > 0
+
+
+@pytest.mark.parametrize("name", ["many", "one", "uneven"])
+def test_what_a_block_takes_is_derived_from_the_estimates_formulas(name: str) -> None:
+    data = contents.schedule(schedule, PLANS[name])
+    ends = {0, data.pipeline.stages // 2, data.pipeline.stages - 1}
+    kinds = {(one.kind, one.stage, one.chunk): i for i, one in enumerate(data.events) if one.stage in ends}
+    for index in kinds.values():
+        one = data.events[index]
+        figure = schedule.explained(data, index)()
+        assert figure.value == pytest.approx(one.end_s - one.start_s, rel=1e-6), one
+        assert figure.node is not None and all_have_a_source(figure.node), one.kind
+
+
+@pytest.mark.parametrize("name", ["many", "one", "uneven"])
+def test_what_a_stage_holds_is_derived_part_by_part(name: str) -> None:
+    data = contents.memory_timeline(memory_timeline, PLANS[name])
+    places = memory_timeline.points(data)
+    for index in sorted({0, 1, 2, 3, len(places) // 2, len(places) - 2, len(places) - 1}):
+        figure = memory_timeline.explained(data, index)()
+        assert figure.value == pytest.approx(places[index][1] * 2**30, rel=1e-9), memory_timeline.readout(data, index)
+        assert figure.node is not None and all_have_a_source(figure.node)
+    highest = max(range(len(places)), key=lambda index: places[index][1])
+    peak = PLANS[name].figures["memory.total"].value
+    assert memory_timeline.explained(data, highest)().value == pytest.approx(peak, rel=1e-9)
+
+
+def all_have_a_source(root: Node) -> bool:
+    waiting, seen = [root], {id(root)}
+    for node in waiting:
+        assert node.recombined() == pytest.approx(node.value, rel=1e-12), node.name
+        waiting += [one for one in node.children.values() if id(one) not in seen]
+        seen |= {id(one) for one in waiting}
+    return all(node.children or node.source for node in waiting)
