@@ -9,6 +9,7 @@ from gui.row_table import Column
 from planner import units
 
 if TYPE_CHECKING:
+    from planner.estimate import Figure
     from planner.timing.profile import Profile, Row
     from planner.timing.profile_comparison import ProfileComparison
     from planner.timing.profile_history import Entry
@@ -39,6 +40,10 @@ SHAPES = [
     Column("memory_bytes", "Memory", units.show_bytes, "Peak, of the larger direction"),
     Column("repeats", "Runs", "{:,}".format),
 ]  # fmt: skip
+EXPLAINED = ("forward_s", "backward_s", "rate", "spread_text", "memory_bytes", "repeats")
+"""Columns of `SHAPES` whose numbers have a derivation."""
+FORWARD = ("forward", "step", "forward+backward")
+"""Directions that stand under Forward, the first that was measured."""
 HISTORY = [
     Column("sign", "", is_words=True, tip="● the plan names it; ✕ cannot be read; ! not complete"),
     Column("name", "Profile", is_words=True),
@@ -87,6 +92,69 @@ def measured(rows: Sequence[Row]) -> list[Line]:
     from planner.timing.shapes import by_shape
 
     return [_measured(shape) for shape in by_shape(rows)]
+
+
+def figure(shape: Shape, column: str, run: str) -> Figure | None:
+    """A number of a measured line with what was run, how often, and `run`: where and when. None where there is none."""
+    from planner.estimate import Figure
+    from planner.formula import recording
+
+    with recording():
+        value, unit = _traced(shape, column, run)
+    title = next(one.title for one in SHAPES if one.key == column)
+    words = f"{title} of {_words(shape.first.operation).lower()}"
+    return None if value is None else Figure.of(f"profile.{column}", words, value, unit, kind="measured")
+
+
+def _traced(shape: Shape, column: str, run: str) -> tuple[Any, str]:
+    """The value from the rows' own numbers, and its unit."""
+    rows = shape.rows
+    if column in ("forward_s", "backward_s"):
+        wanted = FORWARD if column == "forward_s" else ("backward",)
+        found = next((row for one in wanted for row in rows if row.direction == one), None)
+        return (_leaf(found, run, "median", found.median_s, "s") if found else None), "s"
+    if column == "memory_bytes":
+        largest = max(rows, key=lambda row: row.peak_memory_bytes or 0.0)
+        peak = largest.peak_memory_bytes
+        return (_leaf(largest, run, f"peak memory ({largest.peak_memory_from})", peak, "B") if peak else None), "B"
+    if column == "repeats":
+        least = min(rows, key=lambda row: row.n)
+        return _leaf(least, run, "runs", least.n), ""
+    if column == "spread_text":
+        wide = max(rows, key=lambda row: row.spread)
+        upper = _leaf(wide, run, "upper quartile", wide.upper_quartile_s, "s")
+        lower = _leaf(wide, run, "lower quartile", wide.lower_quartile_s, "s")
+        return (upper - lower) / _leaf(wide, run, "median", wide.median_s, "s"), "fraction"
+    return (None, "") if shape.first.operation == "launch" else _rate(shape, run)
+
+
+def _rate(shape: Shape, run: str) -> tuple[Any, str]:
+    """Work over time, all directions together: FLOPs where there are any, else the least traffic."""
+    from planner.formula import given
+
+    what, unit = ("flops", "FLOP") if shape.flops_per_s else ("bytes", "B")
+    work = sum(
+        given(
+            f"{what}, {row.direction}", getattr(row, what), unit=unit, source="counted from the shape", kind="estimated"
+        )
+        for row in shape.rows
+    )
+    return work / sum(_leaf(row, run, "median", row.median_s, "s") for row in shape.rows), f"{unit}/s"
+
+
+def _leaf(row: Row, run: str, name: str, value: float, unit: str = "") -> Any:
+    from planner.formula import given
+
+    return given(f"{name}, {row.direction}", float(value), unit=unit, source=_source(row, run), kind="measured")
+
+
+def _source(row: Row, run: str) -> str:
+    """What was run, how often and how evenly, where and when."""
+    shape = f" at {row.batch} × {row.sequence:,} tokens" if row.tokens else ""
+    quartiles = f"{units.show_duration(row.lower_quartile_s)} to {units.show_duration(row.upper_quartile_s)}"
+    runs = f"{row.n:,} runs in {row.visits:,} visit{'s' * (row.visits != 1)}, half of them within {quartiles}"
+    manner = f" ({row.manner})" if row.manner else ""
+    return f"measured: {_words(row.operation).lower()}{manner}, {row.direction}{shape} in {row.dtype}; {runs}; {run}"
 
 
 def history(entries: Sequence[Entry], used: str) -> list[Line]:
@@ -155,7 +223,7 @@ def _measured(shape: Shape) -> Line:
         "what": _words(first.operation) + (f" ({first.manner})" if first.manner else ""),
         "shape": f"{first.batch} × {first.sequence:,}{width}" if first.tokens else None,
         "tokens": first.tokens or None,
-        "forward_s": shape.time_s("forward") or shape.time_s("step") or shape.time_s("forward+backward"),
+        "forward_s": next(filter(None, map(shape.time_s, FORWARD)), None),
         "backward_s": shape.time_s("backward"),
         "rate": None if is_launch else units.show(rate, "FLOP/s") if rate else units.show(shape.bytes_per_s, "B/s"),
         "rate_per_s": rate or shape.bytes_per_s,

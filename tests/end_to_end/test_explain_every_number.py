@@ -15,6 +15,7 @@ from gui.cards import MetricCard
 from gui.chart_view import ChartView
 from gui.facts import FigureLabel
 from gui.tables import KEY, FigureTree
+from planner.plan import file
 
 STEP = Qt.ItemDataRole.UserRole
 
@@ -125,6 +126,33 @@ def test_every_kind_of_point_opens_into_its_derivation(window: object, qtbot: ob
     for row in range(0, len(rows), 7):
         if name != "break_even":
             assert module.explained(data, module.of_row(data, row))().value == pytest.approx(rows[row][at], rel=1e-9)
+
+
+def test_every_cell_of_the_post_training_account_opens(open_window: Any, qtbot: Any) -> None:
+    window = open_window(file.load("llama-2-70b"))
+    window.show_page("lifetime")
+    page = window.page("lifetime")
+    qtbot.waitUntil(lambda: page._estimate is not None and page._estimate is window.state.estimate)
+    table = page.stages.table
+    for row, line in enumerate(table.rows.rows):  # each step and leaf: tests/quality/test_lifetime.py
+        for column in table.explained:
+            if line[column] is not None:
+                table.explain.emit(row, column)
+                assert window.explain_panel.isVisible() and window.explain_panel._title.text().startswith(line["name"])
+                assert window.explain_panel._figure.value == pytest.approx(line[column], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["schedule", "memory_timeline"])
+def test_a_point_of_a_steps_picture_opens(window: Any, name: str) -> None:
+    """Pressed as Enter does, on the first points."""
+    window.show_page("results")
+    page = window.page("results")
+    chart, seen = page._charts[name], set()
+    page.tabs.setCurrentIndex(3 + ["schedule", "memory_timeline"].index(name))
+    chart.draw_now()
+    for index in range(3):
+        chart.activate(index)
+        assert_explained(window, f"{name} {index}", seen)
 
 
 def test_a_published_run_opens_into_its_prediction_and_its_source(window: object, qtbot: object) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gui import profile_rows
 from planner.timing.profile import Profile
 from planner.timing.profile_history import Entry
+from planner.timing.shapes import by_shape
 
 
 def test_planned_points_end_with_their_sum() -> None:
@@ -33,6 +36,24 @@ def test_measured_rows_share_a_line_for_both_directions(gpt2_profile: Profile) -
     assert launch["rate"] is None and launch["shape"] is None
     noisy = [one for one in lines if one["is_noisy"]]
     assert noisy and all(one["spread_text"].startswith("! ") for one in noisy)
+
+
+def test_a_measured_number_tells_what_was_run_how_often_on_what_and_when(gpt2_profile: Profile) -> None:
+    shapes, run = by_shape(gpt2_profile.rows), f"{gpt2_profile.device.name}, {gpt2_profile.created}"
+    keys = {"rate": "rate_per_s", "spread_text": "spread"}
+    for shape, line in zip(shapes, profile_rows.measured(gpt2_profile.rows), strict=True):
+        for column in profile_rows.EXPLAINED:
+            found = profile_rows.figure(shape, column, run)
+            if line[column] is None:
+                assert found is None, column
+                continue
+            assert found is not None and found.kind == "measured" and found.node is not None
+            assert found.value == pytest.approx(line[keys.get(column, column)], rel=1e-12)
+            assert found.node.recombined() == pytest.approx(found.value, rel=1e-12)
+    layer = next(one for one in shapes if one.first.operation == "layer" and one.first.tokens == 128)
+    told = profile_rows.figure(layer, "backward_s", run)
+    assert told is not None
+    assert "measured: layer, backward" in told.source and " runs in " in told.source and told.source.endswith(run)
 
 
 def test_a_profile_that_cannot_be_read_says_why_in_its_line() -> None:

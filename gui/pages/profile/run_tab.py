@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ class RunTab(QWidget):
     use = Signal(str)
     keep = Signal(Path)
     """Make a profile of what a killed run left in this file."""
+    explain_figure = Signal(object)
     finished = Signal(object)
     """The outcome, once it is shown."""
 
@@ -56,6 +58,8 @@ class RunTab(QWidget):
         self.keep_rows.clicked.connect(lambda: self.keep.emit(self._partial))
         self.table = RowTable("profile.rows", "Measured rows", profile_rows.SHAPES)
         self.table.empty_text = NOTHING_YET
+        self.table.explained = frozenset(profile_rows.EXPLAINED)
+        self.table.explain.connect(self._explain)
         self.chart = ChartView("measured_rates", "Rate of each operation against tokens")
         self.chart.setMinimumSize(240, 160)
         self.chart.show_data(())
@@ -93,13 +97,14 @@ class RunTab(QWidget):
         kind = told.get("event")
         if kind == "started":
             self._about = f"{told.get('model')} on {told.get('device')} in {told.get('dtype')}"
+            self._when, self._file = f"{datetime.now(UTC):%Y-%m-%d}", str(told.get("out") or "")
             self._partial = Path(told["partial"]) if told.get("partial") else None
             self._say(f"Measuring {self._about}", "")
         elif kind == "note":
             self._notes.append(str(told.get("text") or ""))
             self._tell(" · ".join(self._notes[-2:]))
 
-    _about = ""
+    _about = _when = _file = ""
 
     def _show_progress(self, job: Job, share: float) -> None:
         left = f", about {units.show_duration(job.left_s)} to go" if job.left_s else ""
@@ -116,6 +121,15 @@ class RunTab(QWidget):
     def rows(self) -> tuple[Row, ...]:
         """What is measured so far."""
         return tuple(self._rows.values())
+
+    def _explain(self, line: int, column: str) -> None:
+        """The derivation of a measured number."""
+        from planner.timing.shapes import by_shape
+
+        run = ", ".join(filter(None, (self._about, self._when, self._file)))
+        found = profile_rows.figure(by_shape(self.rows)[line], column, run)
+        if found is not None:
+            self.explain_figure.emit(found)
 
     def _show_rows(self) -> None:
         bar = self.table.verticalScrollBar()
