@@ -12,6 +12,7 @@ from typing import Any
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
+from shiboken6 import isValid
 
 from gui.theme import theme
 
@@ -47,7 +48,7 @@ class Hover(QWidget):
         self.hide()  # else it would be shown with its canvas, with nothing to tell
         canvas.mpl_connect("motion_notify_event", self._follow_pointer)
         for leaving in ("axes_leave_event", "figure_leave_event"):
-            canvas.mpl_connect(leaving, lambda _: self.tell(None))
+            canvas.mpl_connect(leaving, lambda _: isValid(self) and self.tell(None))  # a closed window still gets one
 
     def follow(self, chart: Any, data: Any, *, stays: bool = False) -> None:
         """The canvas was drawn anew; `stays`: with the same data, so the point stays. Of a chart module that has
