@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from planner.charts import style
@@ -22,6 +23,8 @@ _AIR = 0.4
 """Room on each side for the words at a bar's ends, as a share of the widest bar."""
 _WORDS_FROM_PX = 430.0
 """Width of a figure that has room for them."""
+_AROUND_PX, _GAP_PX = 30.0, 12.0
+"""What a figure keeps free beside its axes and titles, and a word of a bar beside its bar and the rows' titles."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
                 _word(axes, value, row, text, side, theme)
     axes.axvline(data.base, color=theme.text, linewidth=1.0)
     _axis(axes, data, bars)
+    _make_room(axes)
     style.finish(figure, theme, title, _subtitle(data))
 
 
@@ -139,6 +143,23 @@ def _axis(axes: Axes, data: Data, bars: tuple[Bar, ...]) -> None:
     axes.grid(False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value, data.unit) if value >= 0 else ""))
+
+
+def _make_room(axes: Axes) -> None:
+    """The axis begins so far left that no word at a bar's low end reaches the rows' titles."""
+    scale = axes.figure.dpi / 100
+    left, right = axes.get_xlim()
+    width = axes.figure.bbox.width - max(map(_width, axes.get_yticklabels())) - _AROUND_PX * scale
+    for word in axes.texts:
+        if isinstance(word, Annotation) and word.get_horizontalalignment() == "right":
+            needed = min(_width(word) + _GAP_PX * scale, width / 2)
+            left = min(left, (word.xy[0] * width - needed * right) / (width - needed))
+    axes.set_xlim(left, right)
+
+
+def _width(text: Text) -> float:
+    left, _, right, _ = style.extent(text)
+    return right - left
 
 
 def _subtitle(data: Data) -> str:
