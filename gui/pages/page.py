@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QWidget
 
 from gui.chart_view import ChartView
 from gui.derived import blanks
@@ -18,6 +19,9 @@ from gui.state import State
 from gui.widgets import column, scrolling
 from planner.plan import file
 from planner.plan.plan import Plan
+
+ROOM_FOR_BOTH = 620
+"""Pixels of a page from which the forms and what follows from them stand side by side."""
 
 
 class Page(QWidget):
@@ -100,6 +104,13 @@ class DescribePage(Page):
         left_side.setMaximumWidth(720)
         layout.addWidget(left_side, 6)
         layout.addWidget(scrolling(side), 5)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """What follows stands below the forms where there is no room beside them."""
+        super().resizeEvent(event)
+        directions = QBoxLayout.Direction
+        wide = self.width() >= ROOM_FOR_BOTH
+        self.layout().setDirection(directions.LeftToRight if wide else directions.TopToBottom)
 
     def show_state(self, state: State) -> None:
         """Show all forms."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QFileDialog, QLabel, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFileDialog, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from gui.chart_table import ChartTable
 from gui.chart_view import ChartView
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from planner.quality.frontier import Demand, Frontier, Point
 
 WITHIN, WITHIN_TO = "Within 0.5 % from", "to"
+SIDE_WIDTH, ROOM_FOR_SIDE = 296, 620
+"""Pixels of the cards beside the chart, and of a page that has room for both."""
+STACKED_HEIGHT = 560
+"""Pixels that they take below each other."""
 SOON_MS = 20
 """The verdict is painted before the law is asked."""
 ADVICE = [
@@ -150,11 +155,20 @@ class PerplexityPage(Page):
             card.add(facts)
         best.add(row(self.use, None))
         self._life_card, self._price_card = life, price
-        side = scrolling(column(best, plan, life, price, self._warnings, None, margins=(0, 0, 4, 0), spacing=10))
-        side.setFixedWidth(296)
-        body = row(picture, side, spacing=12)
-        body.layout().setStretch(0, 1)
-        return column(body, margins=(0, 8, 0, 0))
+        self._side = scrolling(column(best, plan, life, price, self._warnings, None, margins=(0, 0, 4, 0), spacing=10))
+        self._side.setFixedWidth(SIDE_WIDTH)
+        self._body = row(picture, self._side, spacing=12)
+        self._body.layout().setStretch(0, 1)
+        return column(scrolling(self._body), margins=(0, 8, 0, 0))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The cards stand below the chart where there is no room beside it."""
+        super().resizeEvent(event)
+        wide = self.width() >= ROOM_FOR_SIDE
+        directions = QBoxLayout.Direction
+        self._body.layout().setDirection(directions.LeftToRight if wide else directions.TopToBottom)
+        self._body.setMinimumHeight(0 if wide else STACKED_HEIGHT)
+        self._side.setMaximumWidth(SIDE_WIDTH if wide else self.maximumWidth())
 
     def show_state(self, state: State) -> None:
         """Answer for the plan as it is now."""
