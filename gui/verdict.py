@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFont, QMouseEvent
+from PySide6.QtGui import QFont, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gui.style_sheet import mark
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gui.state import State
 
 HEADLINES = {"memory.total": "Memory a GPU", "time.training": "Time", "money.total": "Cost", "time.mfu": "MFU"}
+ROOM_FOR_LARGE = 900
+"""Pixels of a panel whose sentence takes two lines in larger type beside widely set headlines."""
 
 
 class VerdictPanel(QFrame):
@@ -36,6 +38,7 @@ class VerdictPanel(QFrame):
         self.name = label(role="muted", size=0.88)
         self.sentence = label("Estimating…", size=1.12, bold=True, wrap=True)
         self.sentence.setObjectName("verdict.sentence")
+        self._fonts = scaled(self.font(), 1.0, QFont.Weight.DemiBold), self.sentence.font()
         texts.addStretch(1)
         texts.addWidget(self.name)
         texts.addWidget(self.sentence)
@@ -60,6 +63,13 @@ class VerdictPanel(QFrame):
     def show_headlines(self, shown: bool) -> None:
         """Beside the sentence, or not where the page itself shows them."""
         self._headlines.setVisible(shown)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A narrow panel takes smaller type, so that the sentence stays short of three lines."""
+        super().resizeEvent(event)
+        wide = self.width() >= ROOM_FOR_LARGE
+        self.sentence.setFont(self._fonts[wide])
+        self._grid.setHorizontalSpacing(26 if wide else 18)
 
     def show_state(self, state: State) -> None:
         """Show the estimate, or why there is none for what is typed."""
