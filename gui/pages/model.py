@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel
 
@@ -17,6 +20,9 @@ from planner.errors import InputError
 from planner.plan import shipped
 from planner.plan.model import Model
 from planner.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from planner.estimate import Figure
 
 OF_THE_RECIPE = ("work.step_tokens", "work.rank_sequences")
 """Figures of the work that the Training page shows."""
@@ -39,6 +45,7 @@ class ModelPage(DescribePage):
         self._parts.setMinimumHeight(420)
         self._source = label(role="muted", size=0.92, wrap=True)
         side = Card("What follows")
+        side.body.setContentsMargins(10, 14, 10, 14)  # the table needs the width
         side.add(self._parts, self._source)
         self._build([preset, self._form], [side])
 
@@ -71,7 +78,7 @@ class ModelPage(DescribePage):
         if state.estimate:
             figures = state.estimate.figures
             shown = [one for key, one in figures.items() if key.startswith("work.") and key not in OF_THE_RECIPE]
-            self._parts.show_figures(shown, None)
+            self._parts.show_figures([_briefly_named(one) for one in shown], None)
 
     def reset(self, plan: Plan) -> None:
         """Show the plan's model again."""
@@ -87,6 +94,11 @@ class ModelPage(DescribePage):
         except InputError as error:
             self.failed.emit(str(error))
             self.preset.show_value(self.document.plan.model.name)
+
+
+def _briefly_named(figure: Figure) -> Figure:
+    """The narrow table says `Model FLOPs (causal)`; the explanation has the whole name."""
+    return replace(figure, label=figure.label.replace(" attention)", ")"))
 
 
 def _is_as_shipped(model: Model) -> bool:
