@@ -74,7 +74,9 @@ class _Line(QWidget):
         self._why.setFont(scaled(self._why.font(), 0.92))
         mark(self._why, "role", "muted")
         for one in (self._value, self._why):
-            one.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+            policy = one.sizePolicy()  # a new one would forget that the height follows from the width
+            policy.setHorizontalPolicy(QSizePolicy.Policy.Expanding)
+            one.setSizePolicy(policy)
         self.use = button("Use", f"{name}.use")
         self.use.clicked.connect(self._take)
         line = QHBoxLayout(self)
