@@ -38,7 +38,7 @@ def screenshots(folder: Path, theme: str = "light", width: int = 1280, height: i
             _settle(app, 0.1)
         for chart in window.findChildren(ChartView):
             chart.draw_now()
-        _settle(app, 0.1)
+        _settle(app)  # words that wrap anew move what stands below them
         path = folder / f"{page.key}.png"
         if not window.grab().save(str(path)):
             raise InputError(f"{path}: cannot be written; choose another place")
