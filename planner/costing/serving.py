@@ -213,7 +213,7 @@ def served(model: Model, precision: str, cache_bytes: float) -> Served:
         parameters=counted.total, active=counted.active, experts=counted.experts, expert_count=model.experts,
         experts_per_token=model.experts_per_token, layers=model.layers + model.encoder_layers, hidden=model.hidden,
         heads=model.heads, kv_heads=model.kv_heads, head_dim=model.head_dim,
-        value_dim=model.value_dim or model.head_dim, latent_rank=model.latent_rank, rotary_dim=model.rotary_dim,
+        value_dim=model.value_width, latent_rank=model.latent_rank, rotary_dim=model.rotary_dim,
         weight_bytes=WEIGHT_BYTES[precision], cache_bytes=cache_bytes,
         has_cache=float(model.architecture != "encoder"),
     )  # fmt: skip

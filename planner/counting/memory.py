@@ -367,14 +367,17 @@ def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Numbe
         software.query_copies,
         software.key_value_copies,
     )
+    scores = scores_saved_bytes(tokens, w.sequence, w.heads, w.tp, w.flash, w.dropout, w.activation_bytes)
+    freed = scores
     if w.has_latent:
         latent = latent_saved_bytes(
             tokens, w.heads, w.head_dim, w.value_dim, w.latent_rank + w.query_rank, w.rotary_dim, w.tp, stream_shards,
             w.activation_bytes, norm_input_bytes(w.activation_bytes, w.norm_vectors, software.norm_written_out),
             software.query_copies, software.key_value_copies,
         )  # fmt: skip
+        wide = latent_freed_bytes(tokens, w.heads, w.head_dim, w.value_dim, w.tp, w.activation_bytes)
         attention = np.where(w.latent_rank > 0, latent, attention)[()]
-    scores = scores_saved_bytes(tokens, w.sequence, w.heads, w.tp, w.flash, w.dropout, w.activation_bytes)
+        freed = freed + np.where(w.latent_rank > 0, wide, 0.0)
     tensors = np.where(w.ffn_matrices > 2, software.gated_tensors, 2.0)
     dense = feed_forward_saved_bytes(tokens, w.ffn, tensors, w.tp, w.activation_bytes)
     routed = w.experts_per_token + w.shared_experts
@@ -384,10 +387,6 @@ def layer_saved_bytes(w: Workload, software: Allocation = MODERN) -> tuple[Numbe
     mixture_share = (w.layers - w.dense_layers) / w.layers
     masks = 2 * w.dropout * tokens * w.hidden / stream_shards
     whole = norms + attention + scores + masks + dense * (1 - mixture_share) + mixture * mixture_share
-    freed = scores
-    if w.has_latent:
-        wide = latent_freed_bytes(tokens, w.heads, w.head_dim, w.value_dim, w.tp, w.activation_bytes)
-        freed = freed + np.where(w.latent_rank > 0, wide, 0.0)
     return whole, freed, w.activation_bytes * tokens * w.hidden / stream_shards
 
 

@@ -115,7 +115,6 @@ def active_parameters(total: Number, experts: Number, active_share: Number) -> N
 
 def attention_block(w: Workload, *, vectors: bool = True) -> Number:
     """One attention block of the workload's kind; without `vectors` its matrices alone, no biases and norms."""
-    with_vectors = vectors * 1.0
     plain = attention_parameters(
         w.hidden, w.heads, w.kv_heads, w.head_dim,
         *((w.qkv_bias, w.output_bias, w.qk_norm * w.norm_vectors) if vectors else ()),
@@ -124,7 +123,7 @@ def attention_block(w: Workload, *, vectors: bool = True) -> Number:
         return plain
     latent = latent_attention_parameters(
         w.hidden, w.heads, w.head_dim, w.value_dim, w.latent_rank, w.query_rank, w.rotary_dim,
-        w.norm_vectors * with_vectors,
+        w.norm_vectors * vectors,
     )  # fmt: skip
     return np.where(w.latent_rank > 0, latent, plain)[()]
 

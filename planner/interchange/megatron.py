@@ -150,7 +150,7 @@ def _latent_widths(model: Model) -> dict[str, int]:
     return {
         "q-lora-rank": model.query_rank, "kv-lora-rank": model.latent_rank,
         "qk-head-dim": model.head_dim - model.rotary_dim, "qk-pos-emb-head-dim": model.rotary_dim,
-        "v-head-dim": model.value_dim or model.head_dim,
+        "v-head-dim": model.value_width,
     }  # fmt: skip
 
 

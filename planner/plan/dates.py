@@ -18,3 +18,10 @@ def last_day(as_of: str) -> date | None:
         return date(year, month, day or calendar.monthrange(year, month)[1])
     except ValueError:
         return None
+
+
+def checked(as_of: str) -> str:
+    """A field's date as it is, blank where unknown. Raises `ValueError`, as a validator does, for what is none."""
+    if as_of and last_day(as_of) is None:
+        raise ValueError("write the date as 2026, 2026-11 or 2026-11-23")
+    return as_of

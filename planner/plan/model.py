@@ -137,6 +137,11 @@ class Model(Section):
         return self.activation in GATED_ACTIVATIONS
 
     @property
+    def value_width(self) -> int:
+        """Width of one head's values."""
+        return self.value_dim or self.head_dim
+
+    @property
     def is_latent(self) -> bool:
         """Keys and values are made from a latent (DeepSeek-V2, arXiv 2405.04434, §2.1)."""
         return self.latent_rank > 0

@@ -15,7 +15,7 @@ from pydantic import field_validator
 
 from planner import library
 from planner.errors import InputError, UnknownNameError
-from planner.plan.dates import last_day
+from planner.plan.dates import checked
 from planner.plan.file import part
 from planner.plan.section import Section, choice, quantity, words
 
@@ -43,9 +43,7 @@ class Offer(Section):
     @field_validator("as_of")
     @classmethod
     def _date(cls, value: str) -> str:
-        if value and last_day(value) is None:
-            raise ValueError("write the date as 2026, 2026-11 or 2026-11-23")
-        return value
+        return checked(value)
 
     @property
     def name(self) -> str:

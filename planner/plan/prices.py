@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from planner.plan.dates import last_day
+from planner.plan.dates import checked
 from planner.plan.purchase import Owned, Reserved, Spot
 from planner.plan.section import Section, choice, quantity, words
 
@@ -107,9 +107,7 @@ class Prices(Section):
     @field_validator("price_as_of")
     @classmethod
     def _date(cls, value: str) -> str:
-        if value and last_day(value) is None:
-            raise ValueError("write the date as 2026, 2026-11 or 2026-11-23")
-        return value
+        return checked(value)
 
     def of_another_accelerator(self) -> Prices:
         """The same terms without the prices of the accelerator that they were stated for."""

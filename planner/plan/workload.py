@@ -161,7 +161,7 @@ def of_model(model: Model) -> Workload:
     numbers = {
         "layers": model.layers, "encoder_layers": model.encoder_layers, "hidden": model.hidden,
         "heads": model.heads, "kv_heads": model.kv_heads, "head_dim": model.head_dim,
-        "value_dim": model.value_dim or model.head_dim, "latent_rank": model.latent_rank,
+        "value_dim": model.value_width, "latent_rank": model.latent_rank,
         "query_rank": model.query_rank, "rotary_dim": model.rotary_dim, "ffn": model.ffn,
         "ffn_matrices": 3 if model.gated else 2, "vocabulary": model.vocabulary, "tied": model.tied_embeddings,
         "has_head": model.head,

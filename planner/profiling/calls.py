@@ -54,7 +54,7 @@ def call(
     b, s, h, d = point.batch, point.sequence, model.hidden, model.head_dim
     if operation == "attention_core":
         heads, kv_heads = model.heads // point.shards, max(1, model.kv_heads // point.shards)
-        forms = ((heads, d), (kv_heads, d), (kv_heads, model.value_dim or d))
+        forms = ((heads, d), (kv_heads, d), (kv_heads, model.value_width))
         inputs = [torch.randn(b, s, *form, **options).requires_grad_() for form in forms]
         return _core(inputs, point), inputs
     if operation == "embedding":

@@ -137,7 +137,7 @@ class LatentAttentionBlock(nn.Module):
     def __init__(self, model: Model, shards: int = 1) -> None:
         super().__init__()
         h, d, heads = model.hidden, model.head_dim, model.heads // shards
-        value_dim = model.value_dim or d
+        value_dim = model.value_width
         self.turned, self.rotary = model.rotary_dim, model.positions == "rotary"
         self.key_value_widths = (d - self.turned, value_dim)
         self.latent_widths = (model.latent_rank, self.turned)

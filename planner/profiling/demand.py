@@ -134,7 +134,7 @@ class Demand:
         model = self.form(point)
         forward = 2.0 * matrix_elements(operation, model, point.shards) * point.tokens
         if operation in ("attention_core", "attention", "layer"):
-            wide = model.heads * (model.head_dim + (model.value_dim or model.head_dim)) / point.shards
+            wide = model.heads * (model.head_dim + model.value_width) / point.shards
             forward += 2.0 * point.tokens * point.sequence * wide
         again = forward if point.recompute or point.variant == "chunked" else 0.0
         return forward, 2.0 * forward + again

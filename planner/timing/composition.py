@@ -57,7 +57,7 @@ def workload_of(rows: Sequence[Row], profile: Profile, precision: str) -> Worklo
     return of_model(model).where(
         micro_batch=column("batch"), sequence=column("sequence"), hidden=width, heads=column("heads"),
         kv_heads=column("kv_heads"), head_dim=column("head_dim"),
-        value_dim=float(model.value_dim) if model.is_latent else column("head_dim"),
+        value_dim=float(model.value_width) if model.is_latent else column("head_dim"),
         ffn=column("ffn"), vocabulary=column("vocabulary"),
         expert_ffn=(model.expert_ffn or model.ffn) / column("shards"),
         activation_bytes=float(BYTES_OF_PRECISION[precision]),

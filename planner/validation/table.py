@@ -23,7 +23,6 @@ from planner.counting import allocation
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.estimate import Machine
 from planner.formula import Array
-from planner.plan import shipped
 from planner.plan.cluster import Accelerator, Cluster
 from planner.plan.model import Model
 from planner.plan.shipped import accelerator
@@ -164,9 +163,9 @@ def express(runs: Runs) -> Expressed:
     hybrid = np.char.find(np.char.lower(runs.words["model_name"]), "nemotron-h") >= 0
     hybrid |= np.char.find(np.char.lower(runs.words["model_name"]), "nemotronh") >= 0
     skipped[hybrid & (skipped == "")] = "a hybrid with state-space layers, which the planner does not express"
-    models, model_index = _known_models(runs)
-    w = _workload(_completed(runs, models, model_index, assumed), defaults, assumed, skipped)
-    w = replace(w, **_latents(w, models, model_index))
+    known = _Known.of(runs)
+    w = _workload(_completed(runs, known, assumed), defaults, assumed, skipped)
+    w = replace(w, **_latents(w, known))
     pairs, pair_index = _pairs(kind_index, runs, kinds)
     per_device = [devices.device(kinds[i], precision) for i, precision in pairs]
     links, link_index = _networks(runs, kinds, kind_index, w)
@@ -180,32 +179,54 @@ def express(runs: Runs) -> Expressed:
     return Expressed(runs, w, machine, kinds, kind_index, sources, names, skipped, assumed)
 
 
-def _known_models(runs: Runs) -> tuple[list[Model], NDArray[np.intp]]:
-    """The shipped models, and which of them each row's name and widths name; −1 for none."""
-    models = [shipped.model(name) for name in library.names("models")]
-    models = sorted((one for one in models if one.architecture == "decoder"), key=lambda one: -len(one.name))
-    index = np.full(len(runs), -1)
-    names = np.array([_letters(name) for name in runs.words["model_name"].tolist()], dtype=np.str_)
-    for position, model in enumerate(models):
-        is_it = (index < 0) & (np.char.find(names, _letters(model.name)) >= 0)
-        index[is_it & (runs.numbers["hidden"] == model.hidden) & (runs.numbers["n_heads"] == model.heads)] = position
-    return models, index
+@dataclass(frozen=True)
+class _Known:
+    """The shipped model that each row names; −1 for none."""
+
+    models: tuple[Model, ...]
+    index: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, runs: Runs) -> _Known:
+        """By a row's name and widths; the longest name of a model that a row's holds."""
+        models = _decoders()
+        index = np.full(len(runs), -1)
+        names = np.array([_letters(name) for name in runs.words["model_name"].tolist()], dtype=np.str_)
+        for position, model in enumerate(models):
+            is_it = (index < 0) & (np.char.find(names, _letters(model.name)) >= 0)
+            index[is_it & (runs.numbers["hidden"] == model.hidden) & (runs.numbers["n_heads"] == model.heads)] = (
+                position
+            )
+        return cls(models, index)
+
+    def value(self, field_name: str) -> Array:
+        """A number of each row's model; NaN where it names none."""
+        return np.array([*(float(getattr(model, field_name)) for model in self.models), np.nan])[self.index]
+
+
+@cache
+def _decoders() -> tuple[Model, ...]:
+    """The shipped decoders, the longest names first. One's own models say nothing of published runs."""
+    every = (Model.model_validate(library.read_json(path)) for path in (library.SHIPPED / "models").glob("*.json"))
+    return tuple(
+        sorted((one for one in every if one.architecture == "decoder"), key=lambda one: (-len(one.name), one.name))
+    )
 
 
 def _letters(name: str) -> str:
     return re.sub("[^a-z0-9]", "", name.casefold())
 
 
-def _completed(runs: Runs, models: list[Model], index: NDArray[np.intp], assumed: list[list[str]]) -> Runs:
+def _completed(runs: Runs, known: _Known, assumed: list[list[str]]) -> Runs:
     """The rows with the dimensions that a source leaves blank, where it names a shipped model."""
     numbers = dict(runs.numbers)
+    whole = known.value("layers") == runs.numbers["n_layers"]
     for name, field_name in _DIMENSIONS.items():
-        values = np.array([float(getattr(model, field_name)) for model in models] + [np.nan])[index]
-        whole = np.array([float(model.layers) for model in models] + [np.nan])[index] == runs.numbers["n_layers"]
+        values = known.value(field_name)
         fills = np.isnan(numbers[name]) & (values > 0) & (whole | (name != "n_dense_layers"))
         numbers[name] = np.where(fills, values, numbers[name])
         for i in np.flatnonzero(fills & (values != runs.numbers["n_heads"])):
-            assumed[i].append(f"{name} of {models[index[i]].name}")
+            assumed[i].append(f"{name} of {known.models[known.index[i]].name}")
     return replace(runs, numbers=numbers)
 
 
@@ -216,13 +237,14 @@ _DIMENSIONS = {
 """Columns of a table of runs that sources often leave blank, and the model's fields that tell them."""
 
 
-def _latents(w: Workload, models: list[Model], index: NDArray[np.intp]) -> dict[str, Array]:
+def _latents(w: Workload, known: _Known) -> dict[str, Array]:
     """The numbers of latent attention, for which a table of runs has no columns, of the rows whose model has it."""
-    found = {}
-    for name in ("latent_rank", "query_rank", "rotary_dim", "value_dim", "head_dim"):
-        values = np.array([float(getattr(model, name)) * model.is_latent for model in models] + [0.0])[index]
-        found[name] = np.where(values > 0, values, getattr(w, name))
-    return found
+    is_latent = known.value("latent_rank") > 0
+    fields = {
+        "value_dim": "value_width",
+        **{one: one for one in ("latent_rank", "query_rank", "rotary_dim", "head_dim")},
+    }
+    return {name: np.where(is_latent, known.value(told), getattr(w, name)) for name, told in fields.items()}
 
 
 def _accelerators(runs: Runs) -> tuple[list[Accelerator], NDArray[np.intp], dict[int, str]]:
