@@ -80,10 +80,12 @@ def run(options: argparse.Namespace, print_table: Callable[..., None], print_jso
 
 
 def chosen(options: argparse.Namespace) -> list[Offer]:
-    """The offers that the options leave, the cheapest first. Raises `UnknownNameError` for a GPU, provider or region
-    that no offer has."""
+    """The offers that the options leave, the cheapest first; a list that cannot be read is named on stderr. Raises
+    `UnknownNameError` for a GPU, provider or region that no offer has."""
     from planner.plan import offers
 
+    for broken in offers.left_out():
+        print(f"warning: a price list is left out: {broken}", file=sys.stderr)
     found = offers.every()
     found = _kept(found, "accelerator", options.gpu, lambda one: (one.accelerator, one.gpu), whole=False)
     found = _kept(found, "provider", options.provider, lambda one: (one.provider,), whole=True)

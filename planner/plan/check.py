@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from planner import library
-from planner.errors import InputError, UnknownNameError
+from planner.errors import InputError, UnknownNameError, shorten
 from planner.plan import offers
 from planner.plan.plan import Plan
 
@@ -265,9 +265,15 @@ def _software(plan: Plan) -> Iterator[Problem]:
 
 
 def _offer(plan: Plan) -> Iterator[Problem]:
-    """An offer by name is one of the accelerator's, and of the way that the plan pays."""
+    """An offer by name is one of the accelerator's, and of the way that the plan pays. A price list that cannot be read
+    is left out, and named, where a price is looked up."""
     prices = plan.prices
-    if not prices.offer or prices.purchase == "owned":
+    if prices.purchase == "owned":
+        return
+    if not prices.offer:
+        broken = offers.left_out() if prices.usd_per_gpu_hour is None else []
+        for first in (shorten(one.splitlines()[0], 300) for one in broken):
+            yield Problem("prices.offer", "warning", f"a price list is left out: {first}", "mend it, or remove it")
         return
     try:
         offer = offers.named(plan.cluster.accelerator.name, prices.offer)

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from planner import library
-from planner.errors import InputError, UnknownNameError
+from planner.errors import InputError, UnknownNameError, shorten
 from planner.plan.dates import checked
 from planner.plan.file import part
 from planner.plan.section import Section, choice, quantity, words
@@ -100,11 +100,15 @@ def known(accelerator: str) -> list[Offer]:
 
 
 def named(accelerator: str, name: str) -> Offer:
-    """The newest offer of a name. Raises `UnknownNameError`, which quotes the nearest ones."""
+    """The newest offer of a name. Raises `UnknownNameError`, which quotes the nearest ones; where a list that cannot be
+    read may hold it, `InputError` with that list's mistakes."""
     mine = {one.name: one for one in sorted(known(accelerator), key=lambda one: one.as_of) if one.name}
-    if name not in mine:
-        raise UnknownNameError(f"offer of {accelerator}", name, mine)
-    return mine[name]
+    if name in mine:
+        return mine[name]
+    if broken := left_out():
+        told = f"the offer {shorten(name)!r} of {accelerator} is in no price list that can be read"
+        raise InputError("\n".join([told, *broken]))
+    raise UnknownNameError(f"offer of {accelerator}", name, mine)
 
 
 def every() -> list[Offer]:
@@ -114,17 +118,23 @@ def every() -> list[Offer]:
 
 def shipped() -> tuple[Offer, ...]:
     """The shipped table."""
-    return _read(library.SHIPPED / "prices.json")
+    return _readable(library.SHIPPED / "prices.json")
 
 
 def own() -> tuple[Offer, ...]:
-    """The user's own lists: `prices/*.json` in the user's folder. Raises `InputError` that names a broken one."""
-    return tuple(offer for path in library.paths("prices").values() for offer in _read(path))
+    """The user's own lists, `prices/*.json` in the user's folder; `left_out` tells which of them cannot be read."""
+    return tuple(offer for path in library.paths("prices").values() for offer in _readable(path))
 
 
 def kept() -> tuple[Offer, ...]:
-    """The catalogue of the last refresh; nothing where there was none."""
-    return _read(kept_path()) if kept_path().is_file() else ()
+    """The catalogue of the last refresh; nothing where there was none, or where it cannot be read."""
+    return _readable(kept_path()) if kept_path().is_file() else ()
+
+
+def left_out() -> list[str]:
+    """Of each list that cannot be read, what is wrong with it: one that no plan names spoils no estimate."""
+    lists = [*library.paths("prices").values(), *([kept_path()] if kept_path().is_file() else [])]
+    return [found for found in map(_read, lists) if isinstance(found, str)]
 
 
 def read_list(path: Path) -> PriceList:
@@ -136,10 +146,23 @@ def read_list(path: Path) -> PriceList:
         raise InputError("\n".join(lines)) from None
 
 
-def _read(path: Path) -> tuple[Offer, ...]:
-    return _offers(path, library.stamp(path))
+def _readable(path: Path) -> tuple[Offer, ...]:
+    found = _read(path)
+    return () if isinstance(found, str) else found
+
+
+def _read(path: Path) -> tuple[Offer, ...] | str:
+    """A file's offers, or what is wrong with it."""
+    try:
+        return _offers(path, library.stamp(path))
+    except InputError as error:
+        return str(error)
 
 
 @lru_cache(maxsize=64)
-def _offers(path: Path, stamp: tuple[int, int]) -> tuple[Offer, ...]:
-    return tuple(read_list(path).offers())
+def _offers(path: Path, stamp: tuple[int, int]) -> tuple[Offer, ...] | str:
+    """Kept for a broken file, too: it is not read anew for every estimate."""
+    try:
+        return tuple(read_list(path).offers())
+    except InputError as error:
+        return str(error)
