@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from planner import library
-from planner.plan.file import write_atomically
+from planner.writing import write_atomically
 
 KG_A_POUND = 0.45359237
 _FILED = "2026-10"

@@ -28,8 +28,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from planner.errors import TrainplanError
-from planner.plan.file import write_atomically
 from planner.timing import profile
+from planner.writing import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST_PROFILE = 2_000_000

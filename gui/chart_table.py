@@ -15,7 +15,7 @@ from gui.widgets import button, label, row
 from planner import units
 from planner.charts import contents
 from planner.errors import TrainplanError
-from planner.plan.file import write_atomically
+from planner.writing import write_atomically
 
 INPUTS = ("series", "name", "way", "parameters", "tokens", "calls", "kind", "source", "price_source", "published")
 """Columns of what a row's figure was asked for, and of its words."""

@@ -26,7 +26,7 @@ from gui.theme import switch, theme
 from gui.widgets import label
 from planner.charts import contents
 from planner.errors import TrainplanError
-from planner.plan.file import write_atomically
+from planner.writing import write_atomically
 
 SETTLED_MS = 120
 """A chart is drawn when edits and sizes have settled: the numbers beside it come first."""

@@ -10,8 +10,8 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from planner.errors import InputError
 from planner.plan import file
-from planner.plan.file import PlanError
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 
 
 class Document(QObject):

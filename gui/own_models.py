@@ -7,8 +7,8 @@ import json
 from planner.errors import UnknownNameError
 from planner.library import slug, user_folder
 from planner.plan import shipped
-from planner.plan.file import write_atomically
 from planner.plan.model import Model
+from planner.writing import write_atomically
 
 
 def name_for_command_line(model: Model) -> str:

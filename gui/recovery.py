@@ -22,6 +22,7 @@ from planner.errors import TrainplanError
 from planner.library import read_json, user_folder
 from planner.plan import file
 from planner.plan.plan import Plan
+from planner.writing import write_atomically
 
 EVERY_MS = 3000
 
@@ -74,7 +75,7 @@ class Autosave(QObject):
             "saved_at": datetime.now().strftime("%Y-%m-%d %H:%M"),
             "plan": json.loads(file.to_text(document.plan)),
         }
-        file.write_atomically(self._file, json.dumps(told, ensure_ascii=False))
+        write_atomically(self._file, json.dumps(told, ensure_ascii=False))
         self._written = document.plan
 
     def remove(self) -> None:

@@ -11,6 +11,7 @@ from planner.errors import TrainplanError
 from planner.library import read_json, user_folder
 from planner.plan import file
 from planner.plan.plan import Plan
+from planner.writing import write_atomically
 
 MOST = 4
 
@@ -63,7 +64,7 @@ class Shelf:
         told = [{"name": one.name, "plan": json.loads(file.to_text(one.plan))} for one in self.kept]
         with contextlib.suppress(OSError, TrainplanError):
             _path().parent.mkdir(parents=True, exist_ok=True)
-            file.write_atomically(_path(), json.dumps({"scenarios": told}, ensure_ascii=False))
+            write_atomically(_path(), json.dumps({"scenarios": told}, ensure_ascii=False))
 
 
 def _path() -> Any:

@@ -11,8 +11,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gui.document import Document
 from planner.errors import TrainplanError
 from planner.plan.check import Problem, check
-from planner.plan.file import PlanError
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate

@@ -60,7 +60,7 @@ def text(made: dict[str, Any]) -> str:
 def write(folder: Path) -> list[Path]:
     """Write every schema into a folder, which is made when it is missing; the paths. Raises `InputError`."""
     from planner.errors import InputError
-    from planner.plan.file import write_atomically
+    from planner.writing import write_atomically
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from gui.widgets import Card, button, column, label, row, scrolling, sentence
 from planner import library, units
 from planner.charts.contents import Quality
 from planner.errors import TrainplanError
-from planner.plan.file import write_atomically
+from planner.writing import write_atomically
 
 if TYPE_CHECKING:
     from planner.quality.frontier import Demand, Frontier, Point

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from planner.charts.style import Table
 from planner.errors import InputError
-from planner.plan.file import write_atomically
 from planner.reports.csv_report import table_text
+from planner.writing import write_atomically
 
 FORMATS = ("png", "svg", "pdf")
 _DPI = 200

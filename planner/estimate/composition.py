@@ -17,8 +17,8 @@ from planner.estimate.figure import Figure
 from planner.estimate.outcome import Outcome, compute
 from planner.formula import recording
 from planner.plan.check import Problem, check
-from planner.plan.file import PlanError
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 from planner.plan.workload import workload
 from planner.timing import band, communication
 from planner.timing.fabric import Knowledge

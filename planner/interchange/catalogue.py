@@ -17,8 +17,8 @@ from typing import Any
 
 from planner import library
 from planner.errors import MissingError, shorten
-from planner.plan.file import write_atomically
 from planner.plan.offers import Offer, PriceList, kept_path
+from planner.writing import write_atomically
 
 DEADLINE_S = 30.0
 _CHILD = Path(__file__).with_name("catalogue_child.py")

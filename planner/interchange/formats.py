@@ -10,8 +10,9 @@ from planner import library
 from planner.errors import InputError, UnknownNameError
 from planner.interchange import adoption, deepspeed, megatron, nanotron, skypilot, slurm, torchtitan
 from planner.interchange.content import Written
-from planner.plan.file import FORMAT, write_atomically
+from planner.plan.file import FORMAT
 from planner.plan.plan import Plan
+from planner.writing import write_atomically
 
 READERS: dict[str, ModuleType] = {
     "torchtitan": torchtitan, "megatron": megatron, "deepspeed": deepspeed, "nanotron": nanotron,

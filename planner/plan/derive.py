@@ -7,10 +7,10 @@ from pathlib import Path
 from planner import library
 from planner.errors import InputError
 from planner.plan.check import check, divisors
-from planner.plan.file import part
 from planner.plan.layout import Layout
 from planner.plan.model import Model
 from planner.plan.plan import Plan
+from planner.plan.section import part
 
 _BYTES_A_PARAMETER = 18
 """Mixed precision with Adam, unsharded: the rough measure by which a first layout is chosen (Rajbhandari 2020 §3)."""

@@ -10,9 +10,8 @@ from pydantic import BaseModel
 
 from planner import units
 from planner.errors import UnknownNameError
-from planner.plan.file import part
 from planner.plan.plan import Plan
-from planner.plan.section import unit_of
+from planner.plan.section import part, unit_of
 
 
 def title(path: str) -> str:

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from planner import library
 from planner.errors import InputError, shorten
 from planner.plan.plan import Plan, set_path
-from planner.plan.section import Section
+from planner.plan.section import PlanError, Section, SomeSection, part
+from planner.writing import write_atomically
 
 FORMAT = "trainplan-plan"
 VERSION = 1
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """For each old version, the function that turns its content into the next version's."""
-
-
-SomeSection = TypeVar("SomeSection", bound=Section)
-
-
-class PlanError(InputError):
-    """A plan cannot be built; `problems` lists every mistake as (field path, message)."""
-
-    def __init__(self, where: str, problems: list[tuple[str, str]]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(f"{path or where}: {message}" for path, message in problems))
 
 
 def load(name_or_path: str | Path) -> Plan:
@@ -77,16 +65,6 @@ def validated(data: dict[str, Any], where: str = "plan") -> Plan:
         raise PlanError(where, error.problems + _contradictions(data, error.problems)) from None
 
 
-def part(section: type[SomeSection], data: dict[str, Any], where: str) -> SomeSection:
-    """`model_validate` of a plan or a part of one, with every mistake as (field path, plain message)."""
-    try:
-        return section.model_validate(data)
-    except ValidationError as error:
-        raise PlanError(where, [_problem(item) for item in error.errors(include_url=False)]) from None
-    except RecursionError:
-        raise InputError(f"{where}: nested too deeply to be a plan") from None
-
-
 def with_settings(plan: Plan, settings: list[tuple[str, Any]]) -> Plan:
     """The plan with fields set by dotted path. All mistakes are reported together."""
     data, unknown = plan.model_dump(), []
@@ -113,41 +91,6 @@ def to_text(plan: Plan) -> str:
 def save(plan: Plan, path: Path) -> None:
     """Write the plan file atomically."""
     write_atomically(path, to_text(plan))
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: temporary file beside it, fsync, replace. A link is followed to its target.
-
-    Raises `InputError` that names the path when it cannot be written; the old file is then untouched.
-    """
-    raw = content.encode("utf-8") if isinstance(content, str) else content
-    temporary: Path | None = None
-    try:
-        target = Path(os.path.realpath(path))
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".tmp", dir=target.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(raw)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
-        if target.is_dir():
-            raise IsADirectoryError(21, "is a folder")
-        if target.exists() and not os.access(target, os.W_OK):
-            raise PermissionError(13, "is read-only")
-        temporary.replace(target)
-    except (OSError, ValueError) as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{shorten(path, 200)}: cannot be written ({reason}); choose another place") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _contradictions(data: dict[str, Any], problems: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -192,17 +135,3 @@ def _without(section: SomeSection, name: str, *inner: str) -> SomeSection:
     else:
         del rest.__dict__[name]
     return rest
-
-
-def _problem(item: Any) -> tuple[str, str]:
-    path = ".".join(str(part) for part in item["loc"])
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "missing":
-        message = "is missing"
-    elif item["type"] == "extra_forbidden":
-        message = "is not a field here; remove it or check its spelling"
-    elif item["type"] == "model_type":
-        message = f"a section {{…}} of fields is needed, not {shorten(repr(item['input']))}"
-    elif item["type"] not in ("value_error",):
-        message = f"{message} (got {shorten(item['input'])!r})"
-    return path, message[0].lower() + message[1:]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from planner.errors import InputError, UnknownNameError, shorten
-from planner.plan.file import part
 from planner.plan.model import Model
+from planner.plan.section import part
 
 _WITHOUT_EFFECT = {
     "_name_or_path", "architectures", "attention_dropout", "attn_pdrop", "bos_token_id", "embd_pdrop", "eos_token_id",

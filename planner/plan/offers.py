@@ -16,8 +16,7 @@ from pydantic import field_validator
 from planner import library
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.plan.dates import checked
-from planner.plan.file import part
-from planner.plan.section import Section, choice, quantity, words
+from planner.plan.section import Section, choice, part, quantity, words
 
 Confidence = Literal["", "seen", "recalled", "recalled+seen", "assumed"]
 

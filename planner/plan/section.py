@@ -6,15 +6,23 @@ is described once.
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from planner import library, units
-from planner.errors import InputError
+from planner.errors import InputError, shorten
 
 LARGEST_COUNT = 10**18
 """Upper bound of every count: far above any plan, far below where a float loses whole numbers' meaning."""
+
+
+class PlanError(InputError):
+    """A plan cannot be built; `problems` lists every mistake as (field path, message)."""
+
+    def __init__(self, where: str, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"{path or where}: {message}" for path, message in problems))
 
 
 class Section(BaseModel):
@@ -91,3 +99,30 @@ def read_by_name(kind: str, value: Any) -> Any:
         return library.read(kind, value)
     except InputError as error:
         raise ValueError(str(error)) from None
+
+
+SomeSection = TypeVar("SomeSection", bound=Section)
+
+
+def part(section: type[SomeSection], data: dict[str, Any], where: str) -> SomeSection:
+    """`model_validate` of a plan or a part of one, with every mistake as (field path, plain message)."""
+    try:
+        return section.model_validate(data)
+    except ValidationError as error:
+        raise PlanError(where, [_problem(item) for item in error.errors(include_url=False)]) from None
+    except RecursionError:
+        raise InputError(f"{where}: nested too deeply to be a plan") from None
+
+
+def _problem(item: Any) -> tuple[str, str]:
+    path = ".".join(str(part) for part in item["loc"])
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        message = "is missing"
+    elif item["type"] == "extra_forbidden":
+        message = "is not a field here; remove it or check its spelling"
+    elif item["type"] == "model_type":
+        message = f"a section {{…}} of fields is needed, not {shorten(repr(item['input']))}"
+    elif item["type"] not in ("value_error",):
+        message = f"{message} (got {shorten(item['input'])!r})"
+    return path, message[0].lower() + message[1:]

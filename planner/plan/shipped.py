@@ -6,8 +6,8 @@ from typing import Any
 
 from planner import library
 from planner.plan.cluster import Accelerator, Fabric
-from planner.plan.file import part
 from planner.plan.model import Model
+from planner.plan.section import part
 
 
 @library.by_name("accelerators")

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ValidationError
 
 from planner import library
 from planner.errors import InputError
-from planner.plan.file import write_atomically
 from planner.profiling.pooling import folded
 from planner.timing.profile import Profile, Row, from_data, summarize
+from planner.writing import write_atomically
 
 fcntl: ModuleType | None
 try:

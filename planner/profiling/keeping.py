@@ -8,11 +8,12 @@ from typing import Any
 
 from planner import library
 from planner.errors import InputError
-from planner.plan.file import validated, write_atomically
+from planner.plan.file import validated
 from planner.plan.plan import Plan
 from planner.timing import calibration
 from planner.timing.profile import Device
 from planner.validation import own
+from planner.writing import write_atomically
 
 COMPUTE = ("forward", "backward", "head")
 """The parts of a step that a calibration multiplies; recomputation is inside backward."""

@@ -15,11 +15,12 @@ from planner.errors import MissingError
 from planner.plan.check import check, divisors
 from planner.plan.cluster import Accelerator, Cluster
 from planner.plan.derive import named_model
-from planner.plan.file import PlanError, with_settings
+from planner.plan.file import with_settings
 from planner.plan.layout import Layout
 from planner.plan.model import Model
 from planner.plan.plan import Plan
 from planner.plan.recipe import Recipe
+from planner.plan.section import PlanError
 from planner.plan.shipped import accelerator as shipped_accelerator
 from planner.plan.shipped import fabric
 from planner.timing import selection

@@ -86,7 +86,7 @@ def run_frontier(args: argparse.Namespace, plan: Plan) -> int:
 def _write_csv(found: Frontier, path: Path) -> None:
     from planner.charts import contents, size_against_perplexity
     from planner.charts.export import csv_text
-    from planner.plan.file import write_atomically
+    from planner.writing import write_atomically
 
     data = contents.size_against_perplexity(size_against_perplexity, contents.Quality(found))
     write_atomically(path, csv_text(size_against_perplexity.table(data)))
@@ -96,9 +96,9 @@ def _write_csv(found: Frontier, path: Path) -> None:
 def run_fit(args: argparse.Namespace) -> int:
     """`fit POINTS.csv`: parameters with errors and intervals on stdout, warnings on stderr."""
     from planner.errors import InputError
-    from planner.plan.file import write_atomically
     from planner.quality.fit import fit
     from planner.quality.points import read
+    from planner.writing import write_atomically
 
     if not 0 <= args.bootstrap <= MOST_SAMPLES:
         raise InputError(f"--bootstrap: {args.bootstrap} is not between 0 and {MOST_SAMPLES:,}")

@@ -26,7 +26,6 @@ from planner.charts import (
 )
 from planner.errors import InputError
 from planner.estimate import Estimate
-from planner.plan.file import write_atomically
 from planner.quality.budget import Training
 from planner.quality.frontier import frontier
 from planner.quality.laws import DEFAULT, law
@@ -34,6 +33,7 @@ from planner.quality.lifetime import Life, life_of
 from planner.quality.task import Comparison, compare
 from planner.scenarios.sensitivity import curve, range_of
 from planner.search import networks
+from planner.writing import write_atomically
 
 SIZE_INCHES = (8.0, 5.0)
 DOTS_PER_INCH = 160

@@ -15,8 +15,8 @@ from typing import Any
 
 from planner.estimate import Estimate
 from planner.plan import fields
-from planner.plan.file import write_atomically
 from planner.plan.plan import Plan
+from planner.writing import write_atomically
 
 COLUMNS = ("section", "item", "value", "unit", "low", "high", "kind", "formula", "source")
 

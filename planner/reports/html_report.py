@@ -10,9 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from planner.charts.style import LIGHT
 from planner.estimate import Estimate
-from planner.plan.file import write_atomically
 from planner.reports.charts import Chart
 from planner.reports.report import report
+from planner.writing import write_atomically
 
 DEEPEST = 6
 """Levels of a derivation that the page opens."""

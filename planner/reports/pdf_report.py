@@ -14,10 +14,10 @@ from fpdf.fonts import FontFace
 
 from planner.charts.style import LIGHT
 from planner.estimate import Estimate
-from planner.plan.file import write_atomically
 from planner.reports.charts import Chart
 from planner.reports.derivation import Step
 from planner.reports.report import Report, Section, Table, report
+from planner.writing import write_atomically
 
 FAMILY = "DejaVu Sans"
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"

@@ -20,8 +20,9 @@ from planner.costing.quote import quote
 from planner.estimate import Estimate
 from planner.plan import fields, offers, shipped
 from planner.plan.check import check
-from planner.plan.file import PlanError, with_settings
+from planner.plan.file import with_settings
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 from planner.plan.workload import workload
 from planner.scenarios.bottlenecks import Bottleneck, bottlenecks, losses
 from planner.scenarios.neighbours import Block, nearby

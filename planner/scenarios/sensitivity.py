@@ -12,7 +12,7 @@ from typing import Any
 
 from planner.estimate import Estimate
 from planner.plan.check import check
-from planner.plan.file import PlanError
+from planner.plan.section import PlanError
 from planner.scenarios.perplexity import perplexity_figure
 from planner.scenarios.ranges import Range, between, ranges
 from planner.scenarios.variants import MEASURES, Variant, measures

@@ -18,7 +18,6 @@ from typing import Any
 from planner import units
 from planner.errors import InputError, TrainplanError, shorten
 from planner.estimate import estimate
-from planner.plan.file import write_atomically
 from planner.plan.layout import Layout
 from planner.plan.plan import Plan
 from planner.reports.csv_report import table_text
@@ -26,6 +25,7 @@ from planner.search.events import Event, Finished, Progress, Result
 from planner.search.ranking import OBJECTIVES, Constraints, Found, layout_words
 from planner.search.run import sweep
 from planner.stopping import stop_signals
+from planner.writing import write_atomically
 
 MOST_RANKED = 10_000
 _PARETO_SHOWN = 12

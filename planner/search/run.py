@@ -22,9 +22,9 @@ from planner.costing.rates import Rates, rates
 from planner.errors import CancelledError, InputError
 from planner.estimate import Machine, compute, machine
 from planner.plan.check import check
-from planner.plan.file import PlanError
 from planner.plan.layout import Layout
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 from planner.plan.shipped import accelerator
 from planner.plan.workload import Workload, workload
 from planner.search import ranking

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from planner import library
 from planner.errors import InputError, UnknownNameError, shorten
-from planner.plan.file import PlanError, write_atomically
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 from planner.timing.profile import Device
 from planner.timing.selection import is_same
+from planner.writing import write_atomically
 
 FORMAT = "trainplan-calibration"
 VERSION = 1

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from planner import library
 from planner.errors import InputError, UnknownNameError, shorten
-from planner.plan.file import write_atomically
 from planner.plan.model import Model
 from planner.plan.section import LARGEST_COUNT
 from planner.timing.fabric import Collectives
+from planner.writing import write_atomically
 
 FORMAT = "trainplan-profile"
 VERSION = 1

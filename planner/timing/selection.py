@@ -20,8 +20,8 @@ from planner.errors import InputError, shorten
 from planner.plan import shipped
 from planner.plan.check import Problem
 from planner.plan.cluster import Accelerator
-from planner.plan.file import PlanError
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 from planner.plan.workload import workload
 from planner.timing import measured, profile, provenance
 from planner.timing.device import device

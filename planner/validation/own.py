@@ -14,9 +14,10 @@ from typing import Any
 from planner import library
 from planner.errors import InputError, TrainplanError
 from planner.estimate import Estimate, estimate
-from planner.plan.file import load, save, write_atomically
+from planner.plan.file import load, save
 from planner.plan.plan import Plan
 from planner.reports.csv_report import cell
+from planner.writing import write_atomically
 
 SOURCE = "own"
 """The source of a run that was kept here."""

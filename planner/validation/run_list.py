@@ -13,8 +13,7 @@ import numpy as np
 from pydantic import create_model
 
 from planner import library
-from planner.plan.file import part
-from planner.plan.section import Section, choice, quantity, words
+from planner.plan.section import Section, choice, part, quantity, words
 from planner.validation.table import NUMBERS, WORDS, Runs
 
 FOLDER = "run_lists"

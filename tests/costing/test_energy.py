@@ -10,7 +10,7 @@ import pytest
 from planner.costing import energy, rates
 from planner.estimate import compute, estimate, machine
 from planner.plan import file
-from planner.plan.file import PlanError
+from planner.plan.section import PlanError
 from planner.plan.workload import workload
 
 LLAMA_2 = {

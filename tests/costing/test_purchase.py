@@ -13,7 +13,7 @@ from planner.costing import goodput, purchase
 from planner.costing.quote import STALE_AFTER_DAYS, Quote, quote
 from planner.estimate import Estimate, estimate
 from planner.plan import file
-from planner.plan.file import PlanError
+from planner.plan.section import PlanError
 from planner.search import networks, search
 
 SPOT = {"prices.purchase": "spot", "prices.spot.discount": 0.6}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from planner.estimate import estimate
 from planner.plan import file
 from planner.plan.check import Problem, check, divisors, nearest_divisor
-from planner.plan.file import PlanError
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 
 LLAMA, MIXTRAL = file.load("llama-2-70b"), file.load("mixtral-8x7b")
 

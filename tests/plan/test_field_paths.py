@@ -8,7 +8,8 @@ import pytest
 
 from planner.errors import InputError
 from planner.plan import fields
-from planner.plan.file import PlanError, load
+from planner.plan.file import load
+from planner.plan.section import PlanError
 
 
 @pytest.mark.parametrize(("path", "title", "unit"), [

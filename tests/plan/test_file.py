@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from planner import library
 from planner.errors import InputError
 from planner.plan import file
-from planner.plan.file import PlanError
+from planner.plan.section import PlanError
 
 SHIPPED = sorted(path.stem for path in (library.SHIPPED / "plans").glob("*.json"))
 

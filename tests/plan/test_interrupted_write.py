@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from planner.plan import file
+from planner.writing import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ["open", "write", "flush", "fsync", "chmod", "replace"]
 KILLED_AT = """
 import os, sys, signal, tempfile
 from pathlib import Path
-from planner.plan.file import write_atomically
+from planner.writing import write_atomically
 
 step, when, path = sys.argv[1:4]
 
@@ -71,7 +72,7 @@ def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(tmp_path: Path, s
     done = subprocess.run([sys.executable, "-c", KILLED_AT, step, when, str(path)], cwd=root, check=False, timeout=60)
     assert done.returncode == -9
     assert path.read_text() == (NEW if (step, when) == ("replace", "after") else OLD)
-    file.write_atomically(path, NEW)  # what the killed process left beside it is in nobody's way
+    write_atomically(path, NEW)  # what the killed process left beside it is in nobody's way
     assert path.read_text() == NEW
 
 
@@ -79,7 +80,7 @@ def test_a_file_larger_than_the_disk_takes_leaves_the_old_one(tmp_path: Path) ->
     path = tmp_path / "plan.json"
     path.write_text("old")
     code = (
-        "import resource, signal, sys; from pathlib import Path; from planner.plan.file import write_atomically\n"
+        "import resource, signal, sys; from pathlib import Path; from planner.writing import write_atomically\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "from planner.errors import InputError\n"
         "try: write_atomically(Path(sys.argv[1]), 'new' * 100_000)\n"
@@ -96,7 +97,7 @@ def test_a_file_larger_than_the_disk_takes_leaves_the_old_one(tmp_path: Path) ->
 def test_a_link_to_a_file_that_is_not_there_yet_stays_a_link(tmp_path: Path) -> None:
     link = tmp_path / "a.json"
     link.symlink_to(tmp_path / "target.json")
-    file.write_atomically(link, "new")
+    write_atomically(link, "new")
     assert link.is_symlink() and (tmp_path / "target.json").read_text() == "new"
 
 

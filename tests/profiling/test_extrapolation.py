@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from planner import cli, library
 from planner.estimate import Estimate, estimate
 from planner.plan import file
-from planner.plan.file import PlanError
 from planner.plan.model import Model
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 from planner.profiling import command, demand, devices, events, points, profiler, timer
 from planner.timing import profile as profiles
 from planner.timing.profile import Profile

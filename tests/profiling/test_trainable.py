@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from planner.errors import MissingError
-from planner.plan.file import PlanError, load
+from planner.plan.file import load
 from planner.plan.model import Model
+from planner.plan.section import PlanError
 from planner.profiling import trainable
 from planner.profiling.trainable import Here, adapted, default, smaller, wanted
 from planner.timing.profile import Device

@@ -14,8 +14,9 @@ from planner.costing.rates import rates
 from planner.errors import CancelledError, InputError
 from planner.estimate import compute, machine
 from planner.plan.check import check, divisors
-from planner.plan.file import PlanError, load
+from planner.plan.file import load
 from planner.plan.layout import Layout
+from planner.plan.section import PlanError
 from planner.plan.workload import workload
 from planner.search import Constraints, best_layout, search, sweep
 from planner.search.events import Finished, Progress

@@ -8,8 +8,9 @@ import pytest
 
 from planner.errors import InputError
 from planner.estimate import Estimate, estimate
-from planner.plan.file import PlanError, load
+from planner.plan.file import load
 from planner.plan.plan import Plan
+from planner.plan.section import PlanError
 from planner.reports import csv_report
 from planner.search import search
 from planner.timing import calibration

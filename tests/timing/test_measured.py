@@ -16,8 +16,8 @@ from planner.errors import InputError
 from planner.estimate import estimate
 from planner.plan import file, shipped
 from planner.plan.cluster import Accelerator
-from planner.plan.file import PlanError
 from planner.plan.model import Model
+from planner.plan.section import PlanError
 from planner.plan.workload import of_model
 from planner.timing import carrying, composition, layer, measured, selection, targets
 from planner.timing import device as timing_device

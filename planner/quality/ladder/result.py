@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict
 
 from planner import __version__, library
 from planner.errors import InputError
-from planner.plan.file import write_atomically
 from planner.quality import losses
 from planner.quality.fit import Fit, fit
 from planner.quality.ladder.corpus import Corpus
 from planner.quality.points import Points
+from planner.writing import write_atomically
 
 SAMPLES = 1000
 """Bootstrap samples of the law's errors."""
