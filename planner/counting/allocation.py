@@ -78,13 +78,25 @@ class Allocation:
 NAMES = tuple(field.name for field in fields(Allocation))
 
 
+LARGEST = 1e12
+"""No constant of a file of software is larger: its bytes of buffers are the largest."""
+
+
+def is_constant(value: Any) -> bool:
+    """Whether a file's value is a number that a constant of software can be; NaN is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST
+
+
 @library.by_name("frameworks")
 def allocation(name: str, data: dict[str, Any]) -> Allocation:
-    """The memory constants of a software generation by name; what its file leaves out is as in `Allocation`."""
+    """The memory constants of a software generation by name; what its file leaves out is as in `Allocation`. Raises
+    `InputError` for what is none of one."""
     stated = data.get("memory", {})
-    wrong = [key for key in NAMES if key in stated and not isinstance(stated[key], int | float)]
+    if not isinstance(stated, dict):
+        raise InputError(f"software {name!r}: memory must be a section {{…}} of numbers")
+    wrong = [key for key in NAMES if key in stated and not is_constant(stated[key])]
     if wrong:
-        raise InputError(f"software {name!r}: memory: {', '.join(wrong)} must be numbers")
+        raise InputError(f"software {name!r}: memory: {', '.join(wrong)} must be numbers from 0 to {LARGEST:g}")
     return Allocation(**{key: float(stated[key]) for key in NAMES if key in stated})
 
 

@@ -5,6 +5,7 @@ gpuhunt runs in a process of its own with a deadline: a catalogue that hangs hol
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,8 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from planner import library
 from planner.errors import MissingError, shorten
+from planner.plan.dates import last_day
 from planner.plan.offers import Offer, PriceList, kept_path
 from planner.writing import write_atomically
 
@@ -26,10 +30,35 @@ _INSTALL = "install it: pip install 'trainplan[prices]'"
 _OFFLINE = "the offers kept from before are unchanged; try again later, or with a longer --timeout"
 
 
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class Item(_Part):
+    """One offer as gpuhunt tells it."""
+
+    provider: str
+    instance_name: str
+    location: str
+    price: float  # of the whole instance an hour, USD
+    gpu_count: float = Field(gt=0)
+    gpu_name: str
+    gpu_memory: float | None
+    spot: bool
+
+
+class Fetched(_Part):
+    """What the child process prints; its items are looked at one by one."""
+
+    gpuhunt: str
+    versions: dict[str, str]
+    items: list[Any]
+
+
 def refresh(deadline_s: float = DEADLINE_S) -> PriceList:
     """Fetch the catalogue and keep it in the user's folder. Raises `MissingError`, and the kept one stays, where
     gpuhunt is missing or the catalogue does not come within the deadline."""
-    found = price_list(_fetched(deadline_s), date.today())
+    found = price_list(read(_fetched(deadline_s)), date.today())
     path = kept_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(
@@ -38,12 +67,37 @@ def refresh(deadline_s: float = DEADLINE_S) -> PriceList:
     return found
 
 
-def price_list(fetched: dict[str, Any], today: date) -> PriceList:
-    """The fetched catalogue in our form; each offer is of the day on which its provider's prices were collected."""
-    days = {name: _day(text, today) for name, text in fetched["versions"].items()}
-    rows = [_offer(item, days.get(item["provider"], f"{today}")) for item in fetched["items"]]
-    source = f"gpuhunt {fetched['gpuhunt']}, fetched {today}"
-    return PriceList(name="gpuhunt", source=source, as_of=f"{today}", rows=tuple(rows))
+def read(text: str | bytes) -> Fetched:
+    """What was fetched. Raises `MissingError` where it is no catalogue, or an empty one."""
+    try:
+        fetched = Fetched.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        told = shorten(": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"]))), 200)
+        raise MissingError(f"the catalogue cannot be read ({told}); {_OFFLINE}") from None
+    if not fetched.items:
+        raise MissingError(f"the catalogue is empty; {_OFFLINE}")
+    return fetched
+
+
+def price_list(fetched: Fetched, today: date) -> PriceList:
+    """The fetched catalogue in our form; each offer is of the day on which its provider's prices were collected.
+
+    An item that is no offer is left out, and the notes tell how many are. Raises `MissingError` where all are.
+    """
+    days = {name: _day(version, today) for name, version in fetched.versions.items()}
+    rows = []
+    for told in fetched.items:
+        with contextlib.suppress(ValidationError):
+            item = Item.model_validate(told)
+            rows.append(_offer(item, days.get(item.provider, f"{today}")))
+    lost = len(fetched.items) - len(rows)
+    if not rows:
+        raise MissingError(f"the catalogue holds no offer that can be read; {_OFFLINE}")
+    return PriceList(
+        name="gpuhunt", source=f"gpuhunt {fetched.gpuhunt[:100]}, fetched {today}", as_of=f"{today}", rows=tuple(rows),
+        notes=f"{lost:,} that cannot be read left out" if lost else "",
+    )  # fmt: skip
 
 
 def accelerator_of(gpu: str, memory_gb: float | None, instance: str) -> str:
@@ -56,7 +110,7 @@ def accelerator_of(gpu: str, memory_gb: float | None, instance: str) -> str:
     return ""
 
 
-def _fetched(deadline_s: float) -> dict[str, Any]:
+def _fetched(deadline_s: float) -> str:
     command = [sys.executable, "-P", str(_CHILD)]
     try:
         done = subprocess.run(
@@ -69,19 +123,16 @@ def _fetched(deadline_s: float) -> dict[str, Any]:
         raise MissingError(f"gpuhunt, which fetches the offers, is not there ({last}); {_INSTALL}")
     if done.returncode != 0:
         raise MissingError(f"the catalogue cannot be fetched ({last}); {_OFFLINE}")
-    fetched: dict[str, Any] = json.loads(done.stdout)
-    if not fetched["items"]:
-        raise MissingError(f"the catalogue is empty; {_OFFLINE}")
-    return fetched
+    return done.stdout
 
 
-def _offer(item: dict[str, Any], as_of: str) -> Offer:
-    memory = item["gpu_memory"]
-    gpu = f"{item['gpu_name']} {memory:g} GB" if memory else str(item["gpu_name"])
+def _offer(item: Item, as_of: str) -> Offer:
+    memory = item.gpu_memory
     return Offer(
-        accelerator=accelerator_of(item["gpu_name"], memory, item["instance_name"]), gpu=gpu,
-        usd_per_gpu_hour=item["price"] / item["gpu_count"], provider=item["provider"], region=item["location"],
-        instance=item["instance_name"], gpus=item["gpu_count"], purchase="spot" if item["spot"] else "on-demand",
+        accelerator=accelerator_of(item.gpu_name, memory, item.instance_name),
+        gpu=f"{item.gpu_name} {memory:g} GB" if memory else item.gpu_name,
+        usd_per_gpu_hour=item.price / item.gpu_count, provider=item.provider, region=item.location,
+        instance=item.instance_name, gpus=item.gpu_count, purchase="spot" if item.spot else "on-demand",
         as_of=as_of, confidence="seen",
     )  # fmt: skip
 
@@ -89,7 +140,8 @@ def _offer(item: dict[str, Any], as_of: str) -> Offer:
 def _day(version: str, today: date) -> str:
     """The day in a catalogue's version (`20261120` or `20261120-…`); today's where it tells none."""
     found = re.match(r"(\d{4})-?(\d{2})-?(\d{2})", version, re.ASCII)
-    return "-".join(found.groups()) if found else f"{today}"
+    day = "-".join(found.groups()) if found else ""
+    return day if last_day(day) else f"{today}"
 
 
 @cache

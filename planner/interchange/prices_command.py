@@ -58,7 +58,8 @@ def run(options: argparse.Namespace, print_table: Callable[..., None], print_jso
 
         fetched = catalogue.refresh(options.timeout)
         clouds = ", ".join(sorted({row.provider for row in fetched.rows}))
-        print(f"kept {len(fetched.rows):,} offers of {clouds} ({fetched.source})", file=sys.stderr)
+        lost = f"; {fetched.notes}" if fetched.notes else ""
+        print(f"kept {len(fetched.rows):,} offers of {clouds} ({fetched.source}{lost})", file=sys.stderr)
     found = chosen(options)
     if options.csv:
         from planner.reports import csv_report

@@ -14,12 +14,12 @@ Confidence = Literal["seen", "recalled", "recalled+seen", "assumed"]
 class PeakFlops(Section):
     """Dense peak rates by number format, FLOP/s; None where the device has no units for it. Never 'with sparsity'."""
 
-    fp32: float | None = quantity("fp32", "fp32 units, TF32 off", "FLOP/s", default=None, gt=0, le=1e21)
-    tf32: float | None = quantity("tf32", "fp32 data, TF32 products", "FLOP/s", default=None, gt=0, le=1e21)
-    bf16: float | None = quantity("bf16", "bf16, dense", "FLOP/s", default=None, gt=0, le=1e21)
-    fp16: float | None = quantity("fp16", "fp16, dense", "FLOP/s", default=None, gt=0, le=1e21)
-    fp8: float | None = quantity("fp8", "fp8, dense", "FLOP/s", default=None, gt=0, le=1e21)
-    fp4: float | None = quantity("fp4", "fp4, dense", "FLOP/s", default=None, gt=0, le=1e21)
+    fp32: float | None = quantity("fp32", "fp32 units, TF32 off", "FLOP/s", default=None, ge=1e3, le=1e21)
+    tf32: float | None = quantity("tf32", "fp32 data, TF32 products", "FLOP/s", default=None, ge=1e3, le=1e21)
+    bf16: float | None = quantity("bf16", "bf16, dense", "FLOP/s", default=None, ge=1e3, le=1e21)
+    fp16: float | None = quantity("fp16", "fp16, dense", "FLOP/s", default=None, ge=1e3, le=1e21)
+    fp8: float | None = quantity("fp8", "fp8, dense", "FLOP/s", default=None, ge=1e3, le=1e21)
+    fp4: float | None = quantity("fp4", "fp4, dense", "FLOP/s", default=None, ge=1e3, le=1e21)
 
 
 class Accelerator(Section):
@@ -31,7 +31,7 @@ class Accelerator(Section):
     kind: Literal["gpu", "tpu", "cpu", "other"] = choice(
         "Kind", "GPUs have layouts; others are counted and costed", default="gpu", advanced=True
     )
-    memory_bytes: float = quantity("Memory", "Device memory", "B", gt=0, le=1e16)
+    memory_bytes: float = quantity("Memory", "Device memory", "B", ge=1, le=1e16)
     memory_bandwidth_bytes_per_s: float = quantity(
         "Memory bandwidth", "Peak of the device memory", "B/s", ge=1, le=1e17
     )
@@ -41,7 +41,7 @@ class Accelerator(Section):
     )
     link: str = words("Scale-up link", "Name of the link inside a node", max_length=100)
     link_bytes_per_s: float | None = quantity(
-        "Scale-up bandwidth", "Per GPU and direction", "B/s", default=None, gt=0, le=1e16
+        "Scale-up bandwidth", "Per GPU and direction", "B/s", default=None, ge=1, le=1e16
     )
     link_domain: int = quantity(
         "Scale-up domain", "GPUs joined by the scale-up link", "GPUs", default=1, ge=1, le=100_000
@@ -51,11 +51,11 @@ class Accelerator(Section):
         "Per GPU and direction, to the host's memory; blank: PCIe 4.0 x16",
         "B/s",
         default=None,
-        gt=0,
+        ge=1,
         le=1e15,
         advanced=True,
     )
-    tdp_w: float | None = quantity("Power limit", "Board power", "W", default=None, gt=0, le=1e6)
+    tdp_w: float | None = quantity("Power limit", "Board power", "W", default=None, ge=0.1, le=1e6)
     source: str = words("Source", "Where the figures are from", advanced=True)
     as_of: str = words("As of", "Date of the source", max_length=60, advanced=True)
     confidence: Confidence = choice("Confidence", "Seen in the source, or recalled", default="assumed", advanced=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from planner import library
 from planner.errors import InputError
@@ -141,7 +141,7 @@ def _read(path: Path, kind: type[RowType]) -> tuple[dict[str, Any] | None, list[
                 head = data if isinstance(data, dict) else {}
             else:
                 rows.append(kind.model_validate(data))
-        except (ValueError, ValidationError):
+        except (ValueError, RecursionError):  # a validation error is a `ValueError`
             continue
     return head or None, rows
 

@@ -303,12 +303,15 @@ def _generations(architecture: str) -> dict[str, float]:
 
 @cache
 def files() -> dict[str, dict[str, Any]]:
-    """Every device's file by the device's name."""
-    found = [library.read_json(path) for name, path in library.paths("devices").items() if name != "default"]
+    """Every device's file by the device's name. Shipped ones only: the user's own constants are measured profiles."""
+    found = [library.read_json(path) for path in sorted(_SHIPPED.glob("*.json")) if path.stem != "default"]
     return {file["name"]: file for file in found}
 
 
 @cache
 def default() -> dict[str, Any]:
     """The general constants."""
-    return library.read("devices", "default")
+    return library.read_json(_SHIPPED / "default.json")
+
+
+_SHIPPED = library.SHIPPED / "devices"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner import library
+from planner.counting.allocation import LARGEST, is_constant
 from planner.errors import InputError
 from planner.formula import Number
 
@@ -70,10 +71,11 @@ NAMES = tuple(field.name for field in fields(Software))
 
 @library.by_name("frameworks")
 def software(name: str, data: dict[str, Any]) -> Software:
-    """The constants of a software generation by name."""
-    missing = [key for key in NAMES if not isinstance(data.get(key), int | float)]
-    if missing:
+    """The constants of a software generation by name. Raises `InputError` for what is none of one."""
+    if missing := [key for key in NAMES if key not in data]:
         raise InputError(f"software {name!r}: {', '.join(missing)} missing from its file")
+    if wrong := [key for key in NAMES if not is_constant(data[key])]:
+        raise InputError(f"software {name!r}: {', '.join(wrong)} must be numbers from 0 to {LARGEST:g}")
     return Software(**{key: float(data[key]) for key in NAMES})
 
 

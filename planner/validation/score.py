@@ -14,7 +14,7 @@ from planner import library
 from planner.costing.energy import co2e_kg, energy_kwh
 from planner.costing.rates import Rates
 from planner.counting import memory
-from planner.errors import TrainplanError
+from planner.errors import InputError, TrainplanError
 from planner.estimate import Estimate, Figure, Outcome, compute, estimate
 from planner.formula import Array, Node, Number, formula
 from planner.plan.cluster import Cluster
@@ -54,8 +54,13 @@ class Validation:
 
 
 def validate(path: Path | None = None) -> Validation:
-    """Hold a table of runs (without a path the shipped one and the user's own) against the planner's predictions."""
+    """Hold a table of runs (without a path the shipped one and the user's own) against the planner's predictions.
+
+    Raises `InputError` for a table that is none, or that holds no run.
+    """
     runs = _read(path) if path else shipped_and_own()
+    if not len(runs):
+        raise InputError(f"{path}: holds no run")
     expressed = table.express(runs)
     outcome = predict(expressed)
     published = measured_step_s(expressed, outcome)

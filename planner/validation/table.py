@@ -447,7 +447,7 @@ def generations(runs: Runs) -> Text:
 @cache
 def _generation(framework: str, shards_weights: bool) -> str:
     name = generation(framework)
-    return str(library.read("frameworks", name).get("with_zero_3", name)) if shards_weights else name
+    return str(_shipped_generations()[name].get("with_zero_3", name)) if shards_weights else name
 
 
 @cache
@@ -455,11 +455,17 @@ def generation(framework: str) -> str:
     """The software generation of a framework as a source prints it: the longest pattern that it contains."""
     text = framework.casefold()
     best, name = -1, "pytorch"
-    for candidate in library.paths("frameworks"):
-        for pattern in library.read("frameworks", candidate).get("frameworks", []):
+    for candidate, data in _shipped_generations().items():
+        for pattern in data.get("frameworks", []):
             if pattern.casefold() in text and len(pattern) > best:
                 best, name = len(pattern), candidate
     return name
+
+
+@cache
+def _shipped_generations() -> dict[str, dict[str, Any]]:
+    """How published sources print a generation, and its defaults: the user's own files of software do not say."""
+    return {path.stem: library.read_json(path) for path in sorted((library.SHIPPED / "frameworks").glob("*.json"))}
 
 
 @cache
@@ -467,5 +473,5 @@ def _defaults(name: str) -> dict[str, Any]:
     """A generation's documented defaults for what a source leaves blank."""
     return {
         "zero_stage": 1, "sequence_parallel": 0, "flash": 1, "dropout": 0, "recompute": "none", "gradient_bytes": 4,
-        "local_batch_is_split": 0, "optimizer_bytes": 12, **library.read("frameworks", name).get("defaults", {}),
+        "local_batch_is_split": 0, "optimizer_bytes": 12, **_shipped_generations()[name].get("defaults", {}),
     }  # fmt: skip

@@ -20,7 +20,7 @@ def test_no_damaged_file_breaks_a_reader(fuzz: ModuleType) -> None:
     fuzz.LONGEST_S = 60.0  # no test fails on a clock
     findings = fuzz.fuzz(420, seed=20261123)
     assert not findings.broken, fuzz.report(findings)
-    assert len(findings.inputs) >= 18 and sum(findings.inputs.values()) == 420
+    assert len(findings.inputs) >= 30 and sum(findings.inputs.values()) == 420
 
 
 def test_every_reader_takes_a_file_that_is_whole(
@@ -33,7 +33,7 @@ def test_every_reader_takes_a_file_that_is_whole(
         for seed in reader.seeds:
             path.write_bytes(seed)
             reader.read(path)
-            path.unlink()
+            path.unlink(missing_ok=True)  # a ladder takes its own away
 
 
 def test_the_same_seed_gives_the_same_inputs(fuzz: ModuleType) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from planner import cli, schemas
 from planner.costing.quote import quote
+from planner.errors import MissingError
 from planner.interchange import catalogue
 from planner.plan import file, offers
 
@@ -120,5 +121,26 @@ def test_an_offer_belongs_to_an_accelerator_only_where_it_is_surely_that_one(
 def test_an_offer_without_a_dated_catalogue_is_of_the_day_on_which_it_was_fetched() -> None:
     item = {"provider": "aws", "instance_name": "g6.xlarge", "location": "x", "price": 0.8, "gpu_count": 1,
             "gpu_name": "L4", "gpu_memory": 24.0, "spot": False}  # fmt: skip
-    found = catalogue.price_list({"gpuhunt": "1", "versions": {"aws": "latest"}, "items": [item]}, date(2026, 11, 23))
+    found = catalogue.price_list(fetched(item), date(2026, 11, 23))
     assert next(found.offers()).as_of == "2026-11-23"
+
+
+def test_an_item_that_is_no_offer_is_left_out_and_counted() -> None:
+    item = {"provider": "aws", "instance_name": "g6.xlarge", "location": "x", "price": 0.8, "gpu_count": 1,
+            "gpu_name": "L4", "gpu_memory": 24.0, "spot": False}  # fmt: skip
+    for wrong in ({"price": None}, {"gpu_count": 0}, {"instance_name": "x" * 101}, {"price": float("inf")}):
+        found = catalogue.price_list(fetched(item, {**item, **wrong}), date(2026, 11, 23))
+        assert len(found.rows) == 1 and found.notes.startswith("1 that cannot be read")
+    with pytest.raises(MissingError, match="no offer that can be read"):
+        catalogue.price_list(fetched(7), date(2026, 11, 23))
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "[" * 10_000, '{"gpuhunt": "1", "versions": {}, "items": []}', "{}"])
+def test_what_is_no_catalogue_is_told_in_one_sentence(text: str) -> None:
+    with pytest.raises(MissingError, match="the catalogue") as told:
+        catalogue.read(text)
+    assert "unchanged" in str(told.value) and "\n" not in str(told.value)
+
+
+def fetched(*items: object) -> catalogue.Fetched:
+    return catalogue.read(json.dumps({"gpuhunt": "1", "versions": {"aws": "latest"}, "items": items}))
