@@ -80,7 +80,7 @@ def _of_own_things() -> dict[str, Reader]:
         ),
         "own post-training": Reader(
             _files("post_training", 1), "post_training/mine.json",
-            lambda path: _used(file.with_settings(base, [("post_training", "mine")])),
+            lambda path: lifetime.life_of(file.with_settings(base, [("post_training", "mine")])).to_json(),
         ),
         "own text": Reader([_described_text()], "texts/mine.json", _read_text),
     }  # fmt: skip
@@ -95,6 +95,7 @@ def _of_measurements() -> dict[str, Reader]:
         "shape": "", "precision": "bf16", "profile": "gpt2-cpu", "ratio": 1.1,
     }  # fmt: skip
     found = profile.load(MEASURED)
+    few = profile.to_text(found.model_copy(update={"rows": found.rows[::2]})).encode()
     head = json.loads(measured) | {"rows": [], "complete": False}
     partial = b"".join(
         json.dumps(one).encode() + b"\n"
@@ -103,7 +104,7 @@ def _of_measurements() -> dict[str, Reader]:
     listed = {"name": "mine", "rows": [_run(row) for row in range(3)]}
     return {
         "profile": Reader([measured], "p.json", lambda path: profile.summarize(profile.load(path).rows)),
-        "own profile": Reader([measured], "measured/mine.json", lambda path: _measured(base)),
+        "own profile": Reader([few], "measured/mine.json", lambda path: _measured(base)),
         "collectives": Reader([_collectives()], "measured/mine.json", _exchanged),
         "partial profile": Reader([partial], f"p.json{journal.SUFFIX}", journal.recover),
         "runs": Reader([runs], "runs.csv", score.validate),
@@ -119,7 +120,7 @@ def _of_quality() -> dict[str, Reader]:
         {
             "purpose": "point", "width": 64 * n, "layers": 4, "parameters": 10**5 * n**2, "seconds": 1.5, "seed": seed,
             "non_embedding_parameters": 9 * 10**4 * n**2, "steps": 100 * n, "batch_tokens": 4096,
-            "tokens": 409600 * n, "learning_rate": 0.01, "loss": 3 - n / 9 + seed / 1000,
+            "tokens": 2 * 10**6 * n**2, "learning_rate": 0.01, "loss": 3 - n / 9 + seed / 1000,
         }
         for n in (1, 2, 3, 4) for seed in (0, 1)
     ]  # fmt: skip

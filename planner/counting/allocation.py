@@ -6,7 +6,7 @@ code; bytes of buffers and shares of the reserve are fitted on published runs by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -78,13 +78,20 @@ class Allocation:
 NAMES = tuple(field.name for field in fields(Allocation))
 
 
-LARGEST = 1e12
+_LARGEST = 1e12
 """No constant of a file of software is larger: its bytes of buffers are the largest."""
+_LEAST = {"gather_efficiency": 1e-3, "printed_unit": 1e-3}
+"""Constants that something is divided by."""
 
 
-def is_constant(value: Any) -> bool:
-    """Whether a file's value is a number that a constant of software can be; NaN is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST
+def wrong_constants(stated: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """Each constant of a file of software that is none, with what it must be."""
+    ends = {name: (_LEAST.get(name, 0.0), 1.0 if name.endswith("_overlap") else _LARGEST) for name in names}
+    return [
+        f"{name} must be a number from {least:g} to {most:g}"
+        for name, (least, most) in ends.items()
+        if name in stated and not (type(stated[name]) in (int, float) and least <= stated[name] <= most)
+    ]
 
 
 @library.by_name("frameworks")
@@ -94,9 +101,8 @@ def allocation(name: str, data: dict[str, Any]) -> Allocation:
     stated = data.get("memory", {})
     if not isinstance(stated, dict):
         raise InputError(f"software {name!r}: memory must be a section {{…}} of numbers")
-    wrong = [key for key in NAMES if key in stated and not is_constant(stated[key])]
-    if wrong:
-        raise InputError(f"software {name!r}: memory: {', '.join(wrong)} must be numbers from 0 to {LARGEST:g}")
+    if wrong := wrong_constants(stated, NAMES):
+        raise InputError(f"software {name!r}: memory: {'; '.join(wrong)}")
     return Allocation(**{key: float(stated[key]) for key in NAMES if key in stated})
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner import library
-from planner.counting.allocation import LARGEST, is_constant
+from planner.counting.allocation import wrong_constants
 from planner.errors import InputError
 from planner.formula import Number
 
@@ -74,8 +74,8 @@ def software(name: str, data: dict[str, Any]) -> Software:
     """The constants of a software generation by name. Raises `InputError` for what is none of one."""
     if missing := [key for key in NAMES if key not in data]:
         raise InputError(f"software {name!r}: {', '.join(missing)} missing from its file")
-    if wrong := [key for key in NAMES if not is_constant(data[key])]:
-        raise InputError(f"software {name!r}: {', '.join(wrong)} must be numbers from 0 to {LARGEST:g}")
+    if wrong := wrong_constants(data, NAMES):
+        raise InputError(f"software {name!r}: {'; '.join(wrong)}")
     return Software(**{key: float(data[key]) for key in NAMES})
 
 

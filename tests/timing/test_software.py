@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from planner import library
-from planner.errors import UnknownNameError
+from planner.counting import allocation
+from planner.errors import InputError, UnknownNameError
 from planner.timing import software
 
 GENERATIONS = list(library.paths("frameworks"))
@@ -32,3 +37,20 @@ def test_gathering_puts_each_row_with_its_own_constants() -> None:
     rows = software.gather(kinds, np.array([1, 0, 1]))
     expected = [kinds[1].matmul_slowdown, kinds[0].matmul_slowdown, kinds[1].matmul_slowdown]
     np.testing.assert_array_equal(rows.matmul_slowdown, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"gather_efficiency": 0}, "from 0.001"), ({"data_overlap": 1.5}, "from 0 to 1"),
+     ({"loss_bytes": True}, "number"),
+     ({"loss_bytes": float("nan")}, "number"), ({"memory": 7}, "a section"),
+     ({"memory": {"logit_bytes": -1}}, "logit")],
+)  # fmt: skip
+def test_a_file_of_ones_own_with_what_is_no_constant_names_it(
+    user_folder: Path, changes: dict[str, Any], said: str
+) -> None:
+    (user_folder / "frameworks").mkdir()
+    data = {**library.read("frameworks", "fsdp"), **changes}
+    (user_folder / "frameworks" / "mine.json").write_text(json.dumps(data))
+    with pytest.raises(InputError, match=said):
+        software.software("mine"), allocation.allocation("mine")
