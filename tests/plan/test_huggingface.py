@@ -121,6 +121,111 @@ BUILT = {
               **LATENT | {"q_lora_rank": None}),
         15_706_484_224, 0,
     ),
+    "bloom-7b1": (
+        {"model_type": "bloom", "vocab_size": 250880, "hidden_size": 4096, "n_layer": 30, "n_head": 32},
+        7_069_016_064, 0,
+    ),
+    "mpt-7b": (
+        {"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "expansion_ratio": 4,
+         "max_seq_len": 2048, "vocab_size": 50432, "no_bias": True},
+        6_649_286_656, 0,
+    ),
+    "gpt-j-6b": (
+        {"model_type": "gptj", "vocab_size": 50400, "n_positions": 2048, "n_embd": 4096, "n_layer": 28, "n_head": 16},
+        6_050_882_784, 2 * 28 * 4096 - 50400,
+    ),
+    "starcoder": (
+        {"model_type": "gpt_bigcode", "vocab_size": 49152, "n_positions": 8192, "n_embd": 6144, "n_layer": 40,
+         "n_head": 48, "n_inner": 24576, "multi_query": True, "activation_function": "gelu_pytorch_tanh"},
+        15_517_456_384, 0,
+    ),
+    "gpt-neo-2.7b": (
+        {"model_type": "gpt_neo", "vocab_size": 50257, "hidden_size": 2560, "num_layers": 32, "num_heads": 20,
+         "max_position_embeddings": 2048},
+        2_651_307_520, 0,
+    ),
+    "starcoder2-7b": (shape("starcoder2", 4608, 18432, 32, 36, 49152, num_key_value_heads=4), 7_173_923_840, 0),
+    "stablelm-2-1.6b": (shape("stablelm", 2048, 5632, 24, 32, 100352, use_qkv_bias=True), 1_644_515_328, 0),
+    "command-r": (shape("cohere", 8192, 22528, 40, 64, 256000), 34_980_831_232, 40 * 8192),
+    "granite-3-8b": (
+        shape("granite", 4096, 12800, 40, 32, 49155, num_key_value_heads=8, tie_word_embeddings=True),
+        8_170_848_256, 0,
+    ),
+    "granite-3-3b-a800m": (
+        shape("granitemoe", 1536, 512, 32, 24, 49155, num_key_value_heads=8, num_local_experts=40,
+              num_experts_per_tok=8, tie_word_embeddings=True),
+        3_298_793_472, 0,
+    ),
+    "olmo-7b": (shape("olmo", 4096, 11008, 32, 32, 50304), 6_888_095_744, 65 * 4096),
+    "olmo-2-7b": (shape("olmo2", 4096, 11008, 32, 32, 100352), 7_298_617_344, -32 * 62 * 128),
+    "olmoe-1b-7b": (
+        shape("olmoe", 2048, 1024, 16, 16, 50304, num_experts=64, num_experts_per_tok=8), 6_919_161_856, -16 * 30 * 128
+    ),
+    "qwen2-57b-a14b": (
+        shape("qwen2_moe", 3584, 18944, 28, 28, 151936, num_key_value_heads=4, num_experts=64, num_experts_per_tok=8,
+              moe_intermediate_size=2560, shared_expert_intermediate_size=20480, decoder_sparse_step=1),
+        57_408_658_944, -28 * 3584,
+    ),
+    "glm-4-9b-0414": (
+        shape("glm4", 4096, 13696, 40, 32, 151552, num_key_value_heads=2, head_dim=128, attention_bias=True),
+        9_400_279_040, -2 * 40 * 4096,
+    ),
+    "glm-4.5-air": (
+        shape("glm4_moe", 4096, 10944, 46, 96, 151552, num_key_value_heads=8, head_dim=128, attention_bias=True,
+              moe_intermediate_size=1408, n_routed_experts=128, n_shared_experts=1, num_experts_per_tok=8,
+              first_k_dense_replace=1, use_qk_norm=False),
+        106_852_245_504, 0,
+    ),
+    "gpt-oss-20b": (
+        shape("gpt_oss", 2880, 2880, 24, 64, 201088, num_key_value_heads=8, head_dim=64, num_local_experts=32,
+              num_experts_per_tok=4, attention_bias=True),
+        20_914_757_184, -24 * (64 + 32),
+    ),
+    "llama-4-scout": (
+        shape("llama4_text", 5120, 8192, 48, 40, 202048, num_key_value_heads=8, head_dim=128, num_local_experts=16,
+              intermediate_size_mlp=16384, num_experts_per_tok=1, interleave_moe_layer_step=1),
+        107_769_861_120, 0,
+    ),
+    "smollm3-3b": (shape("smollm3", 2048, 11008, 36, 16, 128256, num_key_value_heads=4), 3_075_098_624, 0),
+    "seed-oss-36b": (
+        shape("seed_oss", 5120, 27648, 64, 80, 155136, num_key_value_heads=8, head_dim=128, attention_bias=True,
+              attention_out_bias=False),
+        36_151_104_512, 0,
+    ),
+    "nemotron-4-15b": (
+        shape("nemotron", 6144, 24576, 32, 48, 256000, num_key_value_heads=8, hidden_act="relu2"), 15_628_775_424, 0
+    ),
+    "phi-3.5-moe": (
+        shape("phimoe", 4096, 6400, 32, 32, 32064, num_key_value_heads=8, num_local_experts=16, num_experts_per_tok=2,
+              attention_bias=True, lm_head_bias=True),
+        41_873_153_344, -32064,
+    ),
+    "afm-4.5b": (
+        shape("arcee", 2560, 18432, 36, 20, 128004, num_key_value_heads=4, head_dim=128, hidden_act="relu2"),
+        4_619_184_640, 0,
+    ),
+    "minimax-m2": (
+        shape("minimax_m2", 3072, 1536, 62, 48, 200064, num_key_value_heads=8, head_dim=128, num_local_experts=256,
+              num_experts_per_tok=8),
+        228_689_748_992, -62 * 54 * 128,
+    ),
+    "ernie-4.5-21b-a3b": (
+        shape("ernie4_5_moe", 2560, 12288, 28, 20, 103424, num_key_value_heads=4, moe_num_experts=64, moe_k=6,
+              moe_intermediate_size=1536, moe_num_shared_experts=2, moe_layer_start_index=1),
+        21_825_437_888, -27 * 64,
+    ),
+    "dots1": (
+        shape("dots1", 4096, 10944, 62, 32, 152064, head_dim=128, moe_intermediate_size=1408, n_routed_experts=128,
+              n_shared_experts=2, num_experts_per_tok=6, first_k_dense_replace=1),
+        142_774_373_888, 0,
+    ),
+    "hunyuan-7b": (
+        shape("hunyuan_v1_dense", 4096, 14336, 32, 32, 128167, num_key_value_heads=8, head_dim=128), 8_029_540_352, 0
+    ),
+    "exaone-4-1.2b": (
+        shape("exaone4", 2048, 4096, 30, 32, 102400, num_key_value_heads=8, head_dim=64, tie_word_embeddings=True),
+        1_279_391_488, 0,
+    ),
 }  # fmt: skip
 """(config, parameters, what of them the planner leaves out and says so). Counted by transformers 5.23.0 on the meta
 device;
@@ -145,6 +250,27 @@ def test_latent_attention_without_its_widths_is_an_error_that_names_them() -> No
 def test_the_module_that_predicts_further_tokens_is_told_as_left_out() -> None:
     _, ignored = huggingface.model(BUILT["deepseek-v2"][0] | {"num_nextn_predict_layers": 1}, "x")
     assert [line for line in ignored if "num_nextn_predict_layers" in line]
+
+
+@pytest.mark.parametrize(
+    ("family", "field", "value"),
+    [
+        ("llama4_text", "interleave_moe_layer_step", 2), ("qwen3_moe", "mlp_only_layers", [0, 3]),
+        ("deepseek", "moe_layer_freq", 2), ("qwen2_moe", "shared_expert_intermediate_size", 1000),
+    ],
+)  # fmt: skip
+def test_a_mixture_that_cannot_be_told_is_an_error_that_names_the_field(family: str, field: str, value: Any) -> None:
+    config = shape(family, 512, 1024, 8, 8, 1000, num_local_experts=8, n_routed_experts=8, num_experts_per_tok=2)
+    with pytest.raises(InputError, match=field):
+        huggingface.model(config | {"moe_intermediate_size": 256, field: value}, "x")
+
+
+def test_the_language_model_of_one_that_also_sees_is_read_and_the_rest_told() -> None:
+    inner = {"model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34}
+    config = {"model_type": "gemma3", "text_config": inner, "vision_config": {"hidden_size": 1152}}
+    model, ignored = huggingface.model(config, "gemma-3-4b-it")
+    assert (model.heads, model.kv_heads, model.vocabulary) == (8, 4, 262_208)
+    assert any(line.startswith("vision_config") for line in ignored)
 
 
 def test_what_was_ignored_is_listed() -> None:
