@@ -84,6 +84,7 @@ class ChartView(QWidget):
             timer.timeout.connect(self.draw_now)
         self._paint = QTimer(self, singleShot=True, interval=TURN_MS)
         self._paint.timeout.connect(self._paint_now)
+        self._timers = (self._redraw, self._settle, self._draw, self._paint)
         switch().changed.connect(self._redraw.start)
 
     def show_data(self, source: Any) -> None:
@@ -98,7 +99,7 @@ class ChartView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what came while hidden."""
         super().showEvent(event)
-        QTimer.singleShot(0, self, self.draw_now)
+        self._draw.start()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A chart places its labels for its size: draw anew when the size has settled."""
@@ -126,8 +127,7 @@ class ChartView(QWidget):
     @property
     def is_due(self) -> bool:
         """It is seen, and about to be drawn."""
-        timers = (self._redraw, self._settle, self._draw, self._paint)
-        return self.isVisible() and any(timer.isActive() for timer in timers)
+        return self.isVisible() and any(timer.isActive() for timer in self._timers)
 
     def _read_then_draw(self) -> None:
         if self._source is not None and self._has_canvas():
@@ -146,7 +146,8 @@ class ChartView(QWidget):
 
     def hold(self) -> None:
         """Not yet: who says so draws it."""
-        self._redraw.stop()
+        for timer in self._timers:
+            timer.stop()
 
     def draw_now(self) -> None:
         """Draw at once."""
@@ -184,7 +185,7 @@ class ChartView(QWidget):
 
     def _has_canvas(self) -> bool:
         if self._canvas is None:
-            imports.leave_artists_undocumented()
+            imports.spare_matplotlib()
             from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
             from matplotlib.figure import Figure
 

@@ -32,7 +32,7 @@ ESTIMATE = ("planner.counting.memory", "planner.timing.step", "planner.estimate"
 BELOW_CHARTS = ("pyparsing", "PIL.Image", "matplotlib.colors")
 CHARTS = (
     "matplotlib.artist", "matplotlib.patches", "matplotlib.text", "matplotlib.collections", "matplotlib.image",
-    "matplotlib.dates", "matplotlib.axes", "mpl_toolkits.mplot3d", "matplotlib.figure",
+    "matplotlib.dates", "matplotlib.axes", "matplotlib.figure",
     "matplotlib.backends.backend_qtagg", "planner.charts.style",
 )  # fmt: skip
 """Libraries in pieces, each loaded in less time than one notices."""
@@ -60,7 +60,7 @@ def after_first_paint(
             chart.hold()
         yield
         yield from _loaded(BELOW_CHARTS)
-        imports.leave_artists_undocumented()
+        imports.spare_matplotlib()
         yield from _loaded(CHARTS)
         for chart in charts:
             chart.draw_now()

@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 
-from gui import menus, start
+from gui import heap, menus, start
 from gui.shell import Shell
 from gui.slices import Slices
 from gui.theme import switch
@@ -47,6 +47,7 @@ class Window(Shell):
         self._rest_of_start = start.after_first_paint(self, plan, path)
         self._slices = Slices(self)
         self.painted.connect(self._go_on)
+        self.destroyed.connect(heap.give_back_soon)
 
     def _go_on(self) -> None:
         self._slices.run(self._rest_of_start, lambda _: None, self.notice.say)
@@ -130,6 +131,8 @@ class Window(Shell):
         elif missing:
             self.page(missing[0].key)
             QTimer.singleShot(0, self, lambda: self.build_next_page(is_drawn=True))
+        else:
+            heap.give_back_soon()
 
     def page(self, key: str) -> Page:
         """A page, built when it is first needed."""
@@ -376,6 +379,7 @@ class Window(Shell):
 
     def _end_job(self, order: Order, outcome: Outcome) -> None:
         key = order.key
+        heap.give_back_soon()
         self.strip.show_idle()
         if not order.was_asked:
             self.strip.say("")

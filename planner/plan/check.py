@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -140,8 +141,8 @@ def _data_parallel(plan: Plan) -> Iterator[Problem]:
             yield Problem("layout.dp", "error", message, "change a degree or the nodes")
     elif gpus % shards:
         message = f"{degrees} = {shards} does not divide {gpus:,} GPUs"
-        candidates = range(cluster.nodes, cluster.nodes + shards + 1)
-        nodes = next(n for n in candidates if n * cluster.gpus_per_node % shards == 0)
+        whole = shards // math.gcd(shards, cluster.gpus_per_node)
+        nodes = -(-cluster.nodes // whole) * whole
         told = f"use {nodes} nodes ({nodes * cluster.gpus_per_node} GPUs), or change a degree"
         yield Problem("layout.tp", "error", message, told, {"cluster.nodes": nodes} if nodes <= MOST_NODES else {})
 

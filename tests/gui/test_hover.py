@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import shiboken6
 from matplotlib.figure import Figure
 from PySide6.QtCore import QPoint, QRect, QSize
 
@@ -25,7 +27,7 @@ class Rows:
 
 
 @pytest.fixture
-def chart(application: object, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> LinkedChart:
+def chart(application: object, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[LinkedChart]:
     from planner.charts import contents
 
     marks = tuple(
@@ -36,13 +38,14 @@ def chart(application: object, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> L
     data = pareto.Data(marks=marks, against="memory_bytes")
     monkeypatch.setattr(contents, "pareto", lambda chart, source: data)
     made = LinkedChart("pareto", "Layouts")
-    qtbot.addWidget(made)
     made.resize(420, 320)
     made.show_data(Rows())
     made.show()
     made.draw_now()
     made._canvas.draw()
-    return made
+    yield made
+    if shiboken6.isValid(made):
+        shiboken6.delete(made)
 
 
 def place(chart: LinkedChart, index: int) -> QPoint:
@@ -62,6 +65,16 @@ def test_the_point_under_the_pointer_tells_of_itself_inside_the_figure(
     assert f"tp {2**index}" in chart._hover.text and "8 × A100" in chart._hover.text
     assert chart._canvas.rect().contains(chart._hover._box)
     assert not chart._hover._box.contains(place(chart, index))
+
+
+def test_a_chart_that_was_closed_takes_a_last_leave_event(chart: LinkedChart, qtbot: Any, capfd: Any) -> None:
+    chart._hover.tell(1)
+    pane, callbacks = chart._hover, chart._canvas.callbacks
+    shiboken6.delete(chart)
+    assert not shiboken6.isValid(pane)
+    for event in ("axes_leave_event", "figure_leave_event"):
+        callbacks.process(event, None)
+    assert capfd.readouterr().err == ""  # matplotlib prints what a callback raises while an event loop runs
 
 
 def test_the_words_leave_no_trace_and_are_not_exported(chart: LinkedChart, qtbot: Any, tmp_path: Path) -> None:

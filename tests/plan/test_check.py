@@ -57,6 +57,13 @@ def test_a_contradiction_is_told_at_its_field(changes: dict[str, Any], path: str
     assert problem.suggestion
 
 
+def test_extreme_degrees_are_answered_by_arithmetic_and_not_by_trying_a_billion_clusters() -> None:
+    changes = {"cluster.nodes": 11_111, "cluster.gpus_per_node": 9, "layout.tp": 99_999, "layout.cp": 40_008}
+    changes |= {"layout.pp": 1, "layout.virtual_stages": 1}
+    found = next(one for one in check(LLAMA.replace(**changes)) if "does not divide 99,999 GPUs" in one.message)
+    assert found.suggestion.startswith("use 444528888 nodes (4000759992 GPUs)") and not found.changes
+
+
 def test_a_mixtures_own_contradictions_are_told() -> None:
     assert "layout.ep" in problems(MIXTRAL, **{"layout.ep": 3})
     assert "model.experts_per_token" in problems(MIXTRAL, **{"model.experts_per_token": 9})
