@@ -75,6 +75,8 @@ class Allocation:
     """Printed unit over 1e9 bytes: 1.073741824 where the log divides by 1024³ and calls it GB."""
 
 
+MODERN = Allocation()
+"""The constants where no software says otherwise."""
 NAMES = tuple(field.name for field in fields(Allocation))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.counting import memory as counting
+from planner.counting.activations import layer_saved_bytes
 from planner.estimate import Estimate
 from planner.formula import Number
 from planner.plan.workload import Workload, workload
@@ -59,7 +60,7 @@ def sizes(
 ) -> tuple[Number, Number]:
     """Bytes of a chunk of a micro-batch in flight, and of the layer that is computed again."""
     pipeline = schedule.pipeline
-    whole, _, _ = counting.layer_saved_bytes(w, estimate.machine.allocation)
+    whole, _, _ = layer_saved_bytes(w, estimate.machine.allocation)
     again = w.recompute_full * whole
     after, chunks = pipeline.stages - 1 - stage, pipeline.chunks
     most = counting.layers_in_flight(chunks, after, pipeline.stages, chunks, pipeline.micro_batches, w.gpipe)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.counting.memory import layer_saved_bytes
+from planner.counting.activations import layer_saved_bytes
 from planner.counting.parameters import attention_block, feed_forward_parameters
 from planner.formula import Number, formula
 from planner.plan.workload import Workload

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.counting import memory, parameters
+from planner.counting.activations import layer_saved_bytes
 from planner.counting.memory import Memory
 from planner.plan import file
 from planner.plan.model import Model
@@ -41,16 +42,16 @@ def test_a_layer_saves_korthikantis_34_sbh_and_5_as2b(shape: tuple[int, int], s:
     """Equations 1, 2 and 4: sbh(34 + 5as/h); /t with tensor and sequence parallelism; 10 + 24/t without the latter."""
     h, a = shape
     w = gpt(h, a).where(sequence=float(s), micro_batch=float(b), tp=float(t))
-    whole, scores, stream = memory.layer_saved_bytes(w.where(sequence_parallel=1.0))
+    whole, scores, stream = layer_saved_bytes(w.where(sequence_parallel=1.0))
     assert scores == pytest.approx(5 * a * s**2 * b / t)
     assert whole == pytest.approx((34 * s * b * h + 5 * a * s**2 * b) / t, rel=0.01)
     assert stream == pytest.approx(2 * s * b * h / t)
-    alone, scores_alone, _ = memory.layer_saved_bytes(w)
+    alone, scores_alone, _ = layer_saved_bytes(w)
     assert alone - scores_alone == pytest.approx(s * b * h * (10 + 24 / t), rel=0.01)
 
 
 def test_flash_attention_saves_no_scores() -> None:
-    _, scores, _ = memory.layer_saved_bytes(GPT3.where(flash=1.0))
+    _, scores, _ = layer_saved_bytes(GPT3.where(flash=1.0))
     assert scores == 0
 
 

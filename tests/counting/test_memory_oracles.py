@@ -12,6 +12,7 @@ from torch.distributed._tools.mem_tracker import MemTracker
 
 from planner import library
 from planner.counting import memory, parameters
+from planner.counting.activations import layer_saved_bytes
 from planner.counting.allocation import NAMES, Allocation, allocation, on_processor
 from planner.counting.memory import Memory
 from planner.plan.model import Model
@@ -74,7 +75,7 @@ def test_a_layer_saves_what_autograd_saves_of_the_real_one(shape: dict[str, Any]
         x = torch.zeros(BATCH, SEQUENCE, architecture.hidden, dtype=torch.bfloat16, requires_grad=True)
         rotary = rotary_like(x, rotary_width(architecture)) if architecture.positions == "rotary" else None
         real = saved_bytes(in_bf16(Layer, architecture), x, rotary)
-    whole, _, _ = memory.layer_saved_bytes(numbers(architecture), ON_THE_CPU)
+    whole, _, _ = layer_saved_bytes(numbers(architecture), ON_THE_CPU)
     assert whole == pytest.approx(real, rel=0.01)
 
 
@@ -83,7 +84,7 @@ def test_a_mixtures_layer_saves_what_autograd_saves_of_the_real_one() -> None:
     block = in_bf16(Layer, architecture)
     x = torch.randn(BATCH, SEQUENCE, architecture.hidden, dtype=torch.bfloat16, requires_grad=True)
     real = saved_bytes(block, x, rotary_like(x, architecture.head_dim))
-    whole, _, _ = memory.layer_saved_bytes(numbers(architecture), ON_THE_CPU)
+    whole, _, _ = layer_saved_bytes(numbers(architecture), ON_THE_CPU)
     assert whole == pytest.approx(real, rel=0.01)
 
 
