@@ -32,6 +32,8 @@ BOUNDS = {
     "elementwise_passes": (0.4, 4.0),
     "host_s_per_layer": (2e-5, 4e-3),
     "host_s_per_collective": (5e-6, 1e-3),
+    "host_s_per_peer": (0.0, 3e-3),
+    "host_s_per_micro_batch": (0.0, 0.05),
     "host_s_per_step": (1e-3, 0.3),
     "loss_bytes": (6.0, 120.0),
     "scale_loss": (0.0, 0.03),
@@ -46,7 +48,9 @@ BOUNDS = {
 }
 LOGARITHMIC = ("host_s_per_layer", "host_s_per_collective", "host_s_per_step")
 LOWEST_MFU = 0.10
-"""Rows below are layouts nobody should run; they are scored by rank, not fitted."""
+"""Rows below are layouts nobody should run; they are scored by rank."""
+INEFFICIENT = 0.1
+"""What such a row counts of another in the fit: enough to tell what a layout costs that is bound by the host."""
 SCALE = 0.08
 """Logarithmic error from which a row pulls linearly, no longer by its square."""
 HOST_STARTS = (5e-5, 3e-4, 1e-3, 2e-3)
@@ -88,8 +92,8 @@ class Generation:
         return np.broadcast_to(np.asarray(times.total), self.published.shape)
 
     def weights(self, without: tuple[str, ...]) -> np.ndarray:
-        """A source counts with the root of its size, rows nobody should run not at all."""
-        use = self.usable & (self.mfu >= LOWEST_MFU) & ~np.isin(self.sources, without)
+        """A source counts with the root of its size, rows nobody should run with a tenth of theirs."""
+        use = self.usable & ~np.isin(self.sources, without)
         known = self.e.device_sources != "specification"
         if (use & known).any():
             use = use & known  # a device known by its data sheet alone would bend the software's constants
@@ -98,7 +102,7 @@ class Generation:
         for source in np.unique(self.sources[use]):
             rows = use & (self.sources == source)
             weights[rows] = quality[rows] / rows.sum() * rows.sum() ** 0.5
-        return weights
+        return weights * np.where(self.mfu >= LOWEST_MFU, 1.0, INEFFICIENT)
 
 
 def fit(generation: Generation, without: tuple[str, ...] = ()) -> Software:
@@ -108,28 +112,33 @@ def fit(generation: Generation, without: tuple[str, ...] = ()) -> Software:
     rows = weights > 0
     if not rows.any():
         return start
-    names = list(BOUNDS)
+    told = library.read("frameworks", generation.name).get("documented", {})
+    # Not fitted: what the software's own code or paper says, and a habit of one software that others do not show.
+    names = [name for name in BOUNDS if name not in told and (name != "host_s_per_peer" or start.host_s_per_peer)]
     low, high = (np.array([_coded(n, BOUNDS[n][i]) for n in names]) for i in (0, 1))
-    origin = np.clip([_coded(n, getattr(start, n)) for n in names], low + 1e-9, high - 1e-9)
+    origin = 1 + np.clip((np.array([_coded(n, getattr(start, n)) for n in names]) - low) / (high - low), 1e-6, 1 - 1e-6)
     root = np.sqrt(weights[rows] / weights[rows].mean() / rows.sum() * 30)
     target = np.log(generation.published[rows])
 
+    def constants(x: np.ndarray) -> Software:
+        """x runs from 1 to 2 between the bounds: the solver's steps are shares of x, so none may be near 0."""
+        values = low + (x - 1) * (high - low)
+        return replace(start, **{n: float(_decoded(n, v)) for n, v in zip(names, values, strict=True)})
+
     def residuals(x: np.ndarray) -> np.ndarray:
-        constants = replace(start, **{n: _decoded(n, v) for n, v in zip(names, x, strict=True)})
-        error = np.log(generation.predict(constants)[rows]) - target
+        error = np.log(generation.predict(constants(x))[rows]) - target
         robust = np.sign(error) * np.sqrt(2 * SCALE**2 * (np.sqrt(1 + (error / SCALE) ** 2) - 1))
-        return np.concatenate([root * robust, PULL * (x - origin) / (high - low)])
+        return np.concatenate([root * robust, PULL * (x - origin)])
 
     # max(host, kernels) has no slope on its far side: several starts of the host's time find the right one.
     starts = [origin.copy() for _ in HOST_STARTS]
     for start_at, seconds in zip(starts, HOST_STARTS, strict=True):
-        start_at[names.index("host_s_per_layer")] = np.log(seconds)
-        start_at[names.index("host_s_per_collective")] = np.log(seconds / 10)
-    tried = [
-        least_squares(residuals, x, bounds=(low, high), x_scale=high - low, diff_step=1e-3, max_nfev=40) for x in starts
-    ]
+        for name, value in (("host_s_per_layer", seconds), ("host_s_per_collective", seconds / 10)):
+            place = names.index(name)
+            start_at[place] = 1 + (np.log(value) - low[place]) / (high[place] - low[place])
+    tried = [least_squares(residuals, x, bounds=(1, 2), diff_step=1e-3, max_nfev=40) for x in starts]
     best = min(tried, key=lambda one: float(one.cost))
-    return replace(start, **{n: float(_decoded(n, v)) for n, v in zip(names, best.x, strict=True)})
+    return constants(best.x)
 
 
 def _coded(name: str, value: float) -> float:

@@ -13,7 +13,7 @@ from planner.estimate import Estimate, Machine, compute
 from planner.formula import Number, formula
 from planner.plan.workload import Workload, workload
 from planner.timing.software import Software
-from planner.timing.step import Step
+from planner.timing.step import Step, outside_layers_s
 
 WITHOUT_LIMIT = 1e6
 """A bandwidth so many times higher is no limit any more."""
@@ -94,7 +94,7 @@ def losses(step: Step, w: Workload, software: Software) -> dict[str, Number]:
     kernels = step.forward + step.backward + step.head
     found = {name: getattr(step, name) for name in PARTS if hasattr(step, name)}
     passes = kernels + step.recompute + step.tensor + step.context + step.experts + step.sharding
-    passes = passes + step.host - software.host_s_per_step
+    passes = passes + step.host - outside_layers_s(w, software)
     idle = idle_s(passes, step.bubble, w.pp, w.virtual_stages, w.micro_batches)
     return {**found, "kernels": kernels, "idle": idle}
 

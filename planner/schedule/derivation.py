@@ -56,8 +56,8 @@ def _lasts_s(estimate: Estimate, schedule: Schedule, event: Event) -> Number:
     if event.kind == "gradients":
         return step.gradients
     if event.kind == "other":
-        host = given("host_s_per_step", machine.software.host_s_per_step, unit="s", source="the software's generation")
-        return host + step.stragglers
+        host = step_timing.outside_layers_s(w, machine.software)
+        return given("host outside the layers", host, unit="s", source="the software's generation") + step.stragglers
     if event.kind == "messages":
         return step_timing.messages_s(w, machine.network, machine.software) / (2 * schedule.pipeline.chunks)
     there, back = layer.passes(w, device, machine.network, machine.software)

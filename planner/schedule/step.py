@@ -144,7 +144,7 @@ def schedule(estimate: Estimate) -> Schedule:
     tail: tuple[tuple[Kind, float], ...] = (
         ("gradients", float(step.gradients)),
         ("optimizer", float(step.optimizer) + max(0.0, float(step.offload) - of_layers)),
-        ("other", float(machine.software.host_s_per_step) + float(step.stragglers)),
+        ("other", float(step_timing.outside_layers_s(w, machine.software)) + float(step.stragglers)),
     )
     heads = head * HEAD_FORWARD, head * (1 - HEAD_FORWARD)
     return Schedule(pipeline, tuple(blocks), (waits[0], waits[1]), heads, tail, float(step.total))

@@ -117,19 +117,22 @@ def pipelined_s(start_s: Number, transfer_s: Number, ramp: Number) -> Number:
 
 
 @formula(
-    "max((n − 1)/n·bytes/β_inside, (N − 1)/N·bytes/L/β_between)",
+    "(n − 1)/n·bytes/min(β_inside, L·β_between)",
     unit="s",
-    source="ring over n = N·L ranks, L of a node: inside, a GPU's link carries its share; between, all L ports",
+    source="ring over n = N·L ranks, L of a node: every link of the ring, also one between nodes, passes on all blocks "
+    "but one (NVIDIA nccl-tests, doc/PERFORMANCE.md); L rings share the node's L ports",
 )
 def ring_transfer_s(
     network: Network, bytes_: Number, ranks: Number, ranks_per_node: Number, gain: Number = 1.0
 ) -> Number:
-    """Time of an all-gather's bytes on the slowest link."""
+    """Time of an all-gather's bytes on the slowest link. A hierarchy would send (N − 1)/N of them between nodes: over
+    two, NCCL's ring takes nearly twice that."""
     local = np.clip(ranks_per_node, 1.0, ranks)
+    passed = bytes_ * (ranks - 1) / ranks
     beta = network.inside_bytes_per_s * gain * (1 - network.inside_pair / np.maximum(local - 1, 1.0))
-    within = np.where(local > 1, bytes_ * (ranks - 1) / ranks / beta, 0.0)
-    across = bytes_ * (1 - local / ranks) / local / network.between_bytes_per_s
-    return np.maximum(within, across)[()]  # type: ignore[no-any-return]
+    within = np.where(local > 1, passed / beta, 0.0)
+    across = np.where(ranks > local, passed / local / network.between_bytes_per_s, 0.0)
+    return np.maximum(within, across)[()]
 
 
 def _steps_s(network: Network, ranks: Number, ranks_per_node: Number) -> Number:

@@ -174,10 +174,12 @@ def _generation(device: Device, kernel: str) -> Number:
     return device.flash1 if kernel == "flash1" else device.flash2 if kernel == "flash2" else 1.0
 
 
-_PASSES = {("unfused", False): 9.0, ("unfused", True): 11.0, ("eager", False): 29.0, ("eager", True): 31.0}
-"""Bytes moved per attention score between the products, forward and backward, bf16 scores. Fused softmax: read and
-write (4), dropout reads, writes and keeps a one-byte mask (5); backward: dropout (5), softmax (6). Eager adds scale
-(4), mask (4), the casts to and from fp32 and softmax on them (12), and their backward (20)."""
+_PASSES = {("unfused", False): 8.0, ("unfused", True): 9.0, ("eager", False): 29.0, ("eager", True): 31.0}
+"""Bytes moved per attention score between the products, forward and backward, bf16 scores. Fused causal softmax: read
+the half that the mask leaves and write all (3), dropout reads, writes and keeps a one-byte mask (5); backward: dropout
+(5), softmax reads two halves and writes all (4; Megatron-LM's scaled_upper_triang_masked_softmax.h). Eager: softmax and
+dropout on all scores (9; backward 11), and scale (4), mask (4), the casts to and from fp32 and softmax on them (12),
+and their backward (20)."""
 
 
 @formula(

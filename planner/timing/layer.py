@@ -207,7 +207,11 @@ def passes(w: Workload, device: Device, network: Network, software: Software) ->
     gather_forward, gather_backward = _gather(w, network, software, forward, backward)
     offload_forward, offload_backward = _offload(w, network, forward, backward)
     experts = _experts(w, network, software)
-    host = software.host_s_per_layer + _collectives_each_way(w) * software.host_s_per_collective
+    peers = np.where((w.tp > 1) & (w.pp > 1), w.tp, 0.0)[()]
+    host = (
+        software.host_s_per_layer + _collectives_each_way(w) * software.host_s_per_collective
+        + software.host_s_per_peer * peers
+    )  # fmt: skip
     launch = waits_for_host(host, forward + tensor_forward + experts)
     launch_backward = waits_for_host(BACKWARD_LAUNCHES * host, backward + tensor_backward + experts)
     return (

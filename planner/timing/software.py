@@ -38,6 +38,10 @@ class Software:
     """Host time to launch one layer's forward; a layer cannot be faster."""
     host_s_per_collective: Number
     """Host time of one collective or message in a layer or between stages."""
+    host_s_per_peer: Number
+    """Host time of a layer for each rank of its tensor-parallel group, where there are pipeline stages beside it."""
+    host_s_per_micro_batch: Number
+    """Time of a micro-batch outside the layers: its data, its loss, the schedule's own bookkeeping."""
     host_s_per_step: Number
     """Time of a step outside the layers: data, loss scaling, clipping's synchronization, logging."""
     loss_bytes: Number
@@ -58,6 +62,9 @@ class Software:
     """Share of a layer's compute that hides the next layer's gathered weights (ZeRO-3)."""
     tensor_overlap: Number
     """Share of the tensor-parallel collectives hidden behind the products."""
+    scatters_messages: Number
+    """1 where each tensor-parallel rank sends its share of a message between stages and the next stage gathers them in
+    its node, 0 where every rank sends the whole (Narayanan 2021, arXiv 2104.04473, §4.1)."""
     pipeline_overlap: Number
     """Share of the messages between stages hidden, in the interleaved schedule."""
     expert_overlap: Number

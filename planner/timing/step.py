@@ -117,10 +117,15 @@ def count(w: Workload, parameters: Parameters, device: Device, network: Network,
     parts["gradients"] = _gradients(w, parameters, network, software, layer, stage_layers)
     parts["optimizer"] = optimizer_s(w, parameters, device) * (1 - w.optimizer_offload)
     parts["offload"] = over_the_step(layer.offload, passes) + offloaded_optimizer_s(w, parameters, network)
-    parts["host"] = over_the_step(layer.launch, passes) + software.host_s_per_step
+    parts["host"] = over_the_step(layer.launch, passes) + outside_layers_s(w, software)
     busy = parts["forward"] + parts["backward"] + parts["recompute"] + parts["head"]
     parts["stragglers"] = stragglers_s(busy, w.gpus, w.gpus_per_node, software.scale_loss)
     return Step(**parts, total=step_s(**parts))
+
+
+def outside_layers_s(w: Workload, software: Software) -> Number:
+    """The host's time of a step outside the layers: of each micro-batch, and once."""
+    return software.host_s_per_micro_batch * w.micro_batches + software.host_s_per_step
 
 
 @formula(
@@ -152,11 +157,14 @@ def head_s(w: Workload, device: Device, software: Software) -> Number:
 
 def messages_s(w: Workload, network: Network, software: Software) -> Number:
     """Messages of one stage for one micro-batch: it exchanges with its neighbours after each chunk, once forward and
-    once backward."""
-    buffer = w.rank_tokens * w.hidden * w.activation_bytes
-    buffer = buffer / w.stream_shards
+    once backward. What every tensor-parallel rank has is sent in shares and gathered again, where the software does
+    that (Narayanan 2021 §4.1)."""
+    whole = w.rank_tokens * w.hidden * w.activation_bytes
+    scatters = software.scatters_messages * (w.stream_shards == 1) * (w.tp > 1)
     crosses = w.tp * w.cp * w.dp >= w.gpus_per_node
-    once = collectives.send_s(network, buffer, crosses) + software.host_s_per_collective
+    sent = whole / np.where(scatters > 0, w.tp, w.stream_shards)[()]
+    again = collectives.all_gather_s(network, whole, w.tp, ranks_per_node(w, w.tp, 1.0)) * scatters
+    once = collectives.send_s(network, sent, crosses) + again + software.host_s_per_collective
     shows = np.where(w.virtual_stages > 1, 1 - software.pipeline_overlap, 1.0)
     return np.where(w.pp > 1, 2 * once * w.virtual_stages * shows, 0.0)[()]
 

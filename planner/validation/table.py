@@ -151,6 +151,7 @@ def express(runs: Runs) -> Expressed:
     n = len(runs)
     skipped = np.full(n, "", dtype="<U200")
     assumed: list[list[str]] = [[] for _ in range(n)]
+    runs = _known_nodes(runs, assumed)
     kinds, kind_index, problems = _accelerators(runs)
     for i, reason in problems.items():
         skipped[i] = reason
@@ -245,6 +246,25 @@ def _latents(w: Workload, known: _Known) -> dict[str, Array]:
         **{one: one for one in ("latent_rank", "query_rank", "rotary_dim", "head_dim")},
     }
     return {name: np.where(is_latent, known.value(told), getattr(w, name)) for name, told in fields.items()}
+
+
+_NODES = {("jean zay", "A100"): (8.0, 50.0)}
+"""Machines whose nodes tables have wrong, by a word of the interconnect and the GPU's beginning: GPUs a node and Gb/s a
+GPU. Jean Zay's A100 nodes have eight and four Omni-Path links of 100 Gb/s (BLOOM, arXiv 2211.05100, §3.4: 384 GPUs in
+48 nodes); the four GPUs a node that are told of it are those of its V100 part."""
+
+
+def _known_nodes(runs: Runs, assumed: list[list[str]]) -> Runs:
+    """The rows with the nodes that their machine is known to have."""
+    numbers, place = dict(runs.numbers), np.char.lower(runs.words["interconnect"])
+    for (word, gpu), (per_node, gigabits) in _NODES.items():
+        known = (np.char.find(place, word) >= 0) & np.char.startswith(runs.words["gpu"], gpu)
+        known &= numbers["gpus_per_node"] != per_node
+        numbers["gpus_per_node"] = np.where(known, per_node, numbers["gpus_per_node"])
+        numbers["nic_gbit_per_s_per_gpu"] = np.where(known, gigabits, numbers["nic_gbit_per_s_per_gpu"])
+        for i in np.flatnonzero(known):
+            assumed[i].append(f"{per_node:.0f} GPUs a node, as this machine has")
+    return replace(runs, numbers=numbers)
 
 
 def _accelerators(runs: Runs) -> tuple[list[Accelerator], NDArray[np.intp], dict[int, str]]:
@@ -436,17 +456,23 @@ def _groups(words: Text, ranks: Array, per_node: Array, tp: Array) -> Array:
 
 
 def generations(runs: Runs) -> Text:
-    """Each row's software generation: by its framework's name, and by ZeRO-3 where a generation does that otherwise."""
+    """Each row's software generation: by its framework's name, by its date where a later release does much otherwise,
+    and by ZeRO-3 where a generation does that otherwise."""
     shards_weights = runs.numbers["zero_stage"] >= 3
     return np.array(
-        [_generation(text, bool(zero)) for text, zero in zip(runs.words["framework"], shards_weights, strict=True)],
+        [
+            _generation(text, date, bool(zero))
+            for text, date, zero in zip(runs.words["framework"], runs.words["as_of"], shards_weights, strict=True)
+        ],
         dtype=np.str_,
-    )  # fmt: skip
+    )
 
 
 @cache
-def _generation(framework: str, shards_weights: bool) -> str:
+def _generation(framework: str, as_of: str, shards_weights: bool) -> str:
     name = generation(framework)
+    later = _shipped_generations()[name].get("later", {})
+    name = max(((date, then) for date, then in later.items() if as_of >= date), default=("", name))[1]
     return str(_shipped_generations()[name].get("with_zero_3", name)) if shards_weights else name
 
 

@@ -78,6 +78,15 @@ def test_no_collective_outruns_its_links(bytes_: float, ranks: int) -> None:
     assert all_to_all_s(A100, bytes_, ranks, 8) > bytes_ * (ranks - 8) / ranks / 25e9
 
 
+def test_a_ring_over_two_nodes_passes_on_nearly_everything_between_them() -> None:
+    """NCCL's ring: 15 of 16 blocks go over each link, also that between the nodes (nccl-tests, doc/PERFORMANCE.md); a
+    hierarchy would send half. Megatron's tensor-parallel all-reduces over two A100 nodes with four HDR ports (vTrain,
+    MICRO 2024) reach 84 GB/s of bus bandwidth."""
+    four_ports = links("A100-80GB-SXM", "InfiniBand EDR 100")
+    time = all_reduce_s(four_ports, 400e6, 16, 8)
+    assert 2 * 15 / 16 * 400e6 / time / 1e9 == pytest.approx(84, rel=0.1)
+
+
 def test_one_rank_a_node_has_one_port() -> None:
     """The same buffer over the same nodes: eight ranks a node share it over eight ports."""
     assert all_gather_s(A100, 1e9, 16, 1) > 4 * all_gather_s(A100, 1e9, 128, 8)

@@ -27,6 +27,13 @@ def test_constants_are_within_physical_bounds_and_sourced(name: str) -> None:
     assert data["source"] and data["description"] and data["kind"] in ("assumed", "estimated")
 
 
+@pytest.mark.parametrize("name", GENERATIONS)
+def test_what_is_documented_or_comes_later_exists(name: str) -> None:
+    data = library.read("frameworks", name)
+    assert set(data.get("documented", {})) <= set(software.NAMES)
+    assert set(data.get("later", {}).values()) <= set(GENERATIONS)
+
+
 def test_an_unknown_generation_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="megatron-core"):
         software.software("megatron-cor")

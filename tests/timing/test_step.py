@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,19 @@ def test_parts_add_up_to_the_step() -> None:
         parts = [float(getattr(result, field.name)) for field in fields(Step) if field.name != "total"]
         assert sum(parts) == pytest.approx(float(result.total), rel=1e-12)
         assert min(parts) >= 0
+
+
+def test_a_message_sent_in_shares_and_gathered_again_is_shorter() -> None:
+    """Scatter and gather between stages, Narayanan 2021 §4.1; with sequence parallelism each rank has but a share."""
+    plan = load("llama-2-70b").replace(**{"layout.pp": 2, "layout.tp": 8, "layout.sequence_parallel": False})
+    w, parts = workload(plan), machine(plan)
+    whole, shares = (
+        step.messages_s(w, parts.network, replace(parts.software, scatters_messages=one)) for one in (0.0, 1.0)
+    )
+    assert 0 < shares < 0.5 * whole
+    parallel = workload(plan.replace(**{"layout.sequence_parallel": True}))
+    again = step.messages_s(parallel, parts.network, replace(parts.software, scatters_messages=1.0))
+    assert again == step.messages_s(parallel, parts.network, replace(parts.software, scatters_messages=0.0))
 
 
 def test_one_stage_has_no_bubble_and_sends_nothing() -> None:

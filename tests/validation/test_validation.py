@@ -13,7 +13,7 @@ import pytest
 
 from planner import library
 from planner.errors import InputError
-from planner.validation import Validation, validate
+from planner.validation import Validation, table, validate
 from planner.validation.derivation import explained
 from planner.validation.score import summary
 
@@ -103,6 +103,24 @@ def test_the_row_says_what_it_assumed(of: Callable[..., Validation]) -> None:
     blank = {key: value for key, value in RUN.items() if key not in ("micro_batch", "dp")}
     row = step_of(of(blank | {"step_time_s": "3"}))
     assert "micro_batch" in row["assumed"]
+
+
+def test_a_later_release_of_a_framework_is_a_generation_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        "gpu,framework,as_of\n" + "".join(f"B200-SXM,Megatron-Bridge,{d}\n" for d in ("2026-05", "2026-06"))
+    )
+    assert table.generations(table.read(path)).tolist() == ["nemo", "megatron-bridge-26.06"]
+
+
+def test_a_machines_known_nodes_stand_for_what_a_table_says(of: Callable[..., Validation]) -> None:
+    """Jean Zay's A100 nodes have eight GPUs: BLOOM, arXiv 2211.05100, §3.4."""
+    place = {"gpu": "A100-80GB-SXM", "interconnect": "Jean Zay: 4x OmniPath", "step_time_s": "3"}
+    place |= {"n_gpus": "16", "dp": "16"}
+    nodes = ({"gpus_per_node": a, "nic_gbit_per_s_per_gpu": b} for a, b in (("4", "100"), ("8", "50")))
+    told = [step_of(of(RUN | place | one)) for one in nodes]
+    assert told[0]["predicted"] == told[1]["predicted"]
+    assert any("GPUs a node" in one for one in told[0]["assumed"])
 
 
 @pytest.mark.parametrize(
