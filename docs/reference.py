@@ -248,7 +248,10 @@ def published() -> str:
     devices = table(header, (_score(name, one) for name, one in result.by_gpu.items()))
     fits = table(("of the configurations", "n"), ((key.replace("_", " "), n) for key, n in result.fits.items()))
     furthest = sorted((row for row in result.rows if row["error"] is not None), key=lambda row: -abs(row["error"]))
-    worst = ((f"`{row['id']}`", row["source"], f"`{row['metric']}`", f"{row['error']:+.0%}") for row in furthest[:10])
+    worst = (
+        (f"`{row['id']}`", row["source"], f"`{row['metric']}`", units.percent(row["error"], 0, sign=True))
+        for row in furthest[:10]
+    )
     skipped = [row for row in result.rows if row["skipped"]]
     reasons = table(("run", "why it is not scored"), sorted({(row["id"], row["skipped"]) for row in skipped}))
     return VALIDATION.format(
@@ -259,9 +262,9 @@ def published() -> str:
 
 
 def _score(name: str, one: dict[str, Any]) -> tuple[str, ...]:
-    shares = (f"{one[key]:.1%}" for key in ("mape", "median_abs_error", "p90_abs_error"))
-    inside = "" if one.get("within_band") is None else f"{one['within_band']:.0%}"
-    return (f"`{name}`", str(one["n"]), *shares, f"{one['bias']:+.1%}", inside)
+    shares = (units.percent(one[key]) for key in ("mape", "median_abs_error", "p90_abs_error"))
+    inside = "" if one.get("within_band") is None else units.percent(one["within_band"], 0)
+    return (f"`{name}`", str(one["n"]), *shares, units.percent(one["bias"], sign=True), inside)
 
 
 VALIDATION = """# Validation report

@@ -50,7 +50,7 @@ HISTORY = [
     Column("created", "Date", is_words=True),
     Column("rows", "Rows", "{:,}".format),
     Column("noisy_rows", "Noisy", "{:,}".format, "Rows of few runs, a wide spread, or slowed from outside"),
-    Column("left_out", "Left out", "{:.1%}".format, "Median error of a layer at a shape left out of the fit"),
+    Column("left_out", "Left out", units.percent, "Median error of a layer at a shape left out of the fit"),
     Column("torch", "torch", is_words=True),
     Column("driver", "Driver", is_words=True),
     Column("model", "Model", is_words=True),
@@ -169,9 +169,9 @@ def about(entry: Entry) -> str:
         return f"✕ {entry.path}: {entry.problem}"
     told = [f"{found.suite} suite of {units.show_duration(found.elapsed_s)}"]
     if found.summary.median_spread is not None:
-        told.append(f"median spread {found.summary.median_spread:.1%}")
+        told.append(f"median spread {units.percent(found.summary.median_spread)}")
     if found.summary.drift is not None:
-        told.append(f"the machine's speed moved by {found.summary.drift:.1%}")
+        told.append(f"the machine's speed moved by {units.percent(found.summary.drift)}")
     if not found.complete:
         told.append(f"not complete ({found.incomplete_because or 'stopped early'})")
     return "; ".join([*told, *found.notes[:1]])
@@ -230,7 +230,7 @@ def _measured(shape: Shape) -> Line:
         "memory_bytes": shape.peak_memory_bytes,
         "spread": shape.spread,
         "is_noisy": shape.is_noisy,
-        "spread_text": f"{'! ' if shape.is_noisy else ''}{shape.spread:.1%}",
+        "spread_text": f"{'! ' if shape.is_noisy else ''}{units.percent(shape.spread)}",
         "repeats": shape.repeats,
     }
 

@@ -30,7 +30,7 @@ def _unit(name: str) -> Any:
 COLUMNS = [
     Column("name", "Part", is_words=True),
     Column("usd", "All", _unit("USD")),
-    Column("share", "Share", lambda value: f"{value:.1%}"),
+    Column("share", "Share", units.percent),
     Column("people_usd", "People", _unit("USD")),
     Column("safety_usd", "Of it safety", _unit("USD")),
     Column("compute_usd", "Compute", _unit("USD")),
@@ -184,6 +184,7 @@ def _words(account: dict[str, Any]) -> str:
     return (
         f"{units.show(account['gpu_hours'], 'GPU-hours')} GPU-hours and {all_of} with pre-training and trials, at the "
         f"account's own price of a GPU-hour; people {units.show(account['people_usd'], 'USD')}. Safety takes "
-        f"{account['safety_share']:.0%} of all and {account['safety_share_of_post_training']:.0%} of the post-training."
+        f"{units.percent(account['safety_share'], 0)} of all and "
+        f"{units.percent(account['safety_share_of_post_training'], 0)} of the post-training."
         + (f" {account['price_words']}." if account["price_words"] else "")
     )

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableWidge
 
 from gui.theme import theme
 from gui.widgets import KIND_SIGNS
+from planner.units import percent
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
@@ -172,7 +173,7 @@ def tsv(rows: list[list[str]]) -> str:
 
 
 def _item(figure: Figure, total: Figure | None) -> QTreeWidgetItem:
-    share = f"{figure.value / total.value:.1%}" if total and total.value and total.unit == figure.unit else ""
+    share = percent(figure.value / total.value) if total and total.value and total.unit == figure.unit else ""
     value = figure.text.removesuffix("\N{NO-BREAK SPACE}parameters")  # the item says so already
     item = QTreeWidgetItem(
         [figure.label, value, share, short_band(figure.band_text), KIND_SIGNS.get(figure.kind, figure.kind)]

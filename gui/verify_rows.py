@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from gui.row_table import Column
@@ -13,7 +14,9 @@ FIGURES = [
     Column("what", "Figure", is_words=True),
     Column("predicted", "≈ Predicted"),
     Column("measured", "● Measured"),
-    Column("error", "Error", "{:+.1%}".format, "Predicted ÷ measured − 1", tone=lambda one: one["tone"]),
+    Column(
+        "error", "Error", partial(units.percent, sign=True), "Predicted ÷ measured − 1", tone=lambda one: one["tone"]
+    ),
     Column("band", "80 % band", is_words=True),
     Column("note", "Note", is_words=True),
 ]
@@ -36,7 +39,7 @@ def verdict(result: Mapping[str, Any]) -> str:
     """What was trained, and by how much its step's time and memory were missed."""
     shape = f"{result['layers']} layers, {result['micro_batch']} × {result['sequence_length']:,} tokens"
     told = [
-        f"{one['what']} {one['error']:+.1%}" for one in result["rows"]
+        f"{one['what']} {units.percent(one['error'], sign=True)}" for one in result["rows"]
         if one["error"] is not None and one["what"] in ("step time", "memory allocated")
     ]  # fmt: skip
     return f"{result['model']} ({shape}) on {result['device']}: {', '.join(told)} against {result['steps']} real steps"

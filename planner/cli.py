@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from planner import __version__
 from planner.errors import InputError, TrainplanError, shorten, without_window
+from planner.units import percent
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
@@ -438,12 +439,12 @@ def _run_row(row: dict[str, Any]) -> tuple[str, ...]:
     from planner.validation import UNITS
 
     published, predicted = (units.show(row[key], UNITS[row["metric"]]) for key in ("published", "predicted"))
-    return row["id"], row["source"], row["metric"], published, predicted, f"{row['error']:+.1%}"
+    return row["id"], row["source"], row["metric"], published, predicted, percent(row["error"], sign=True)
 
 
 def _score_row(name: str, score: dict[str, Any]) -> tuple[str, ...]:
-    sizes = (f"{score[key]:.1%}" for key in ("mape", "median_abs_error", "p90_abs_error"))
-    return name, str(score["n"]), *sizes, f"{score['bias']:+.1%}", f"{score['within_band']:.0%}"
+    sizes = (percent(score[key]) for key in ("mape", "median_abs_error", "p90_abs_error"))
+    return name, str(score["n"]), *sizes, percent(score["bias"], sign=True), percent(score["within_band"], 0)
 
 
 def _screenshots(options: argparse.Namespace) -> int:

@@ -111,7 +111,7 @@ def show(value: float, unit: str = "", digits: int = 3) -> str:
     if unit == "USD/h":
         return f"${value:,.2f}/h"
     if unit in ("fraction", "%"):
-        return f"{_plain(value * 100 if unit == 'fraction' else value, digits)}\N{NO-BREAK SPACE}%"
+        return f"{_plain(value * 100 if unit == 'fraction' else value, digits)}{_PERCENT}"
     if unit == "B":
         return show_bytes(value, digits)
     if unit in _SCALES:
@@ -125,8 +125,13 @@ def show(value: float, unit: str = "", digits: int = 3) -> str:
     return str(_quantity_type()(value, unit).render(prec=max(0, digits - 1), strip_zeros=False))
 
 
+def percent(share: float, decimals: int = 1, *, sign: bool = False) -> str:
+    """A share of one with fixed decimals, so that a column lines up: `31.9 %`; with `sign` `+4.0 %`, `−4.5 %`."""
+    return f"{100 * share:{'+' if sign else ''}.{decimals}f}{_PERCENT}".replace("-", "−")
+
+
 def show_change(ratio: float) -> str:
-    """A value over another, less 1: `+12.0%`, `−4.5%`; from three times on, and down to a third, `× 6,395`, `÷ 40.2`.
+    """A value over another, less 1: `+12.0 %`, `−4.5 %`; from three times on, and down to a third, `× 6,395`, `÷ 40.2`.
 
     `=` where it is less than a tenth of a percent when rounded, nothing where it is unknown."""
     if math.isnan(ratio):
@@ -137,7 +142,7 @@ def show_change(ratio: float) -> str:
     if factor >= FACTOR_FROM or 0 < factor <= 1 / FACTOR_FROM:
         grows = factor > 1
         return f"{'×' if grows else '÷'}\N{NO-BREAK SPACE}{_plain(factor if grows else 1 / factor, 3)}"
-    return f"{'−' if ratio < 0 else '+'}{abs(ratio):.1%}"
+    return percent(ratio, sign=True)
 
 
 def show_duration(seconds: float) -> str:
@@ -157,6 +162,8 @@ def show_bytes(value: float, digits: int = 3) -> str:
 
 FACTOR_FROM = 3.0
 """A change by this factor reads more easily as a factor than as a percentage."""
+_PERCENT = "\N{NO-BREAK SPACE}%"
+"""As the SI has it (brochure, 9th edition, 5.4.7)."""
 _WITHOUT_PREFIX = ("kg/kWh", "1/day")
 """`0.0277 kg/kWh`, not `27.7 mkg/kWh`."""
 _COUNTING = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"), (1.0, "")]

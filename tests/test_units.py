@@ -135,7 +135,8 @@ def test_any_text_is_either_a_finite_number_or_an_input_error(text: str, unit: s
 @pytest.mark.parametrize(
     ("ratio", "text"),
     [
-        (0.12, "+12.0%"), (-0.045, "−4.5%"), (1.5, "+150.0%"), (2.0, "×\N{NO-BREAK SPACE}3.00"),
+        (0.12, "+12.0\N{NO-BREAK SPACE}%"), (-0.045, "−4.5\N{NO-BREAK SPACE}%"), (1.5, "+150.0\N{NO-BREAK SPACE}%"),
+        (2.0, "×\N{NO-BREAK SPACE}3.00"),
         (6393.617, "×\N{NO-BREAK SPACE}6,395"), (-0.975, "÷\N{NO-BREAK SPACE}40.0"), (0.0002, "="), (math.nan, ""),
     ],
 )  # fmt: skip

@@ -415,7 +415,7 @@ class ComparePage(Page):
         place = one.bottleneck
         made = Card("", f"compare.advice.{number}")
         made.setAccessibleName(f"{place.title}: {one.words}")
-        share = f"{place.share:.1%} of the step" if place.seconds else ""
+        share = f"{units.percent(place.share)} of the step" if place.seconds else ""
         head = row(label(f"{number + 1}   {place.title}", size=1.08, bold=True), label(share, "muted"), None)
         why = label(f"{place.why[:1].upper()}{place.why[1:]}.", "muted", wrap=True)
         words = label(one.words, bold=True, wrap=True)

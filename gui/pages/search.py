@@ -34,7 +34,7 @@ MENDED = ("layout.", "recipe.global_batch")
 """Errors of these fields do not stop a search: it finds what mends them."""
 FALLEN = [
     Column("count", "Layouts", lambda count: f"{count:,}"),
-    Column("share", "Share", lambda share: f"{share:.1%}"),
+    Column("share", "Share", units.percent),
     Column("reason", "Why", is_words=True),
 ]
 
@@ -51,7 +51,7 @@ COLUMNS = [
     Column("cost_usd", "Cost", _unit("USD")),
     Column("train_time_s", "Time", _unit("s")),
     Column("memory_bytes", "Memory", _unit("B"), "Of the fullest GPU"),
-    Column("mfu", "MFU", lambda share: f"{share:.1%}", "Model FLOPs utilization"),
+    Column("mfu", "MFU", units.percent, "Model FLOPs utilization"),
     Column("words", "Layout", is_words=True),
     Column("step_time_s", "Step", _unit("s")),
     Column("energy_kwh", "Energy", _unit("kWh")),

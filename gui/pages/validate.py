@@ -49,7 +49,7 @@ def show_score(name: str, value: Any) -> str:
         return "–"
     if name == "n":
         return f"{value:,}"
-    return f"{value:.0%}" if name == "within_band" else f"{value:+.1%}" if name == "bias" else f"{value:.1%}"
+    return units.percent(value, 0 if name == "within_band" else 1, sign=name == "bias")
 
 
 def _tone_of_error(one: dict[str, Any]) -> str:
@@ -72,7 +72,7 @@ SCORES = [
 ]
 ROWS = [
     Column("id", "Run", is_words=True),
-    Column("error", "Error", lambda value: f"{value:+.1%}", "Predicted ÷ published − 1", tone=_tone_of_error),
+    Column("error", "Error", partial(units.percent, sign=True), "Predicted ÷ published − 1", tone=_tone_of_error),
     Column("inside_band", "In band", lambda inside: "✓" if inside else "✕ outside", "Inside the 80 % interval",
            is_words=True, tone=lambda one: "" if one["inside_band"] is not False else "bad"),
     Column("published_text", "Published", sort_by="published"),
@@ -465,6 +465,6 @@ def _others(answer: dict[str, Any]) -> str:
     if regret["jobs"]:
         said.append(
             f"Regret of the layout that the planner would pick, over {regret['jobs']} jobs: median "
-            f"{regret['median']:.1%}, mean {regret['mean']:.1%}."
+            f"{units.percent(regret['median'])}, mean {units.percent(regret['mean'])}."
         )
     return " ".join(said)

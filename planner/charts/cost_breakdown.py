@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from planner.charts import stack, style
 from planner.charts.stack import Part, Row
 from planner.charts.style import Table, Theme
-from planner.units import show
+from planner.units import percent, show
 
 TITLE = "Cost of the training"
 _SCALES = ((1e6, "million USD"), (1e3, "thousand USD"))
@@ -76,9 +76,8 @@ def table(data: Data) -> Table:
 
 def _verdict(data: Data) -> str:
     largest = max(data.parts, key=lambda part: part.value)
-    return (
-        f"{show(data.total_usd, 'USD')}, most of it for {largest.label.lower()} ({largest.value / data.total_usd:.0%})"
-    )
+    share = percent(largest.value / data.total_usd, 0)
+    return f"{show(data.total_usd, 'USD')}, most of it for {largest.label.lower()} ({share})"
 
 
 def _scale(total_usd: float) -> tuple[float, str]:

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from planner.charts import operations, scatter, style
 from planner.charts.style import Table, Theme
 from planner.timing.peak_share import PeakShare, Place
+from planner.units import percent
 
 TITLE = "Share of the peak"
 _ACROSS = {"micro-batch": "Micro-batch (sequences)", "width": "Share of the layer's width"}
@@ -44,8 +45,8 @@ def readout(data: Data, index: int) -> str:
     one = data.found.places[index]
     noisy = ", noisy" if one.is_noisy else ""
     return (
-        f"layer, {_place_words(data.found, one)}\nmeasured {one.share:.1%} of the peak{noisy}, the fit says "
-        f"{one.predicted:.1%}"
+        f"layer, {_place_words(data.found, one)}\nmeasured {percent(one.share)} of the peak{noisy}, the fit says "
+        f"{percent(one.predicted)}"
     )
 
 
@@ -101,7 +102,7 @@ def _draw_surface(axes: Axes, found: PeakShare, theme: Theme) -> None:
     share = np.concatenate([found.share[:1], found.share, found.share[-1:]])
     axes.contourf(found.x, across, share, levels=levels, cmap=_colours(theme), zorder=1)
     lines = axes.contour(found.x, across, share, levels=levels[2::2], colors=theme.text, linewidths=0.6, zorder=2)
-    for text in axes.clabel(lines, fmt=lambda value: f"{value:.0%}", fontsize=style.SMALL_SIZE):
+    for text in axes.clabel(lines, fmt=lambda value: percent(value, 0), fontsize=style.SMALL_SIZE):
         text.set_fontfamily(style.FAMILY)
     axes.grid(False)
 
@@ -122,8 +123,9 @@ def _draw_place(axes: Axes, place: Place, theme: Theme) -> None:
         markeredgecolor=theme.plan, markerfacecolor="none" if place.is_noisy else theme.plan, zorder=4, clip_on=False,
     )  # fmt: skip
     axes.annotate(
-        f"{place.share:.0%}", (place.x, place.y), xytext=(0, 7), textcoords="offset points", ha="center", va="bottom",
-        color=theme.text, fontsize=style.SMALL_SIZE, family=style.FAMILY, fontweight="bold", zorder=5,
+        percent(place.share, 0), (place.x, place.y), xytext=(0, 7), textcoords="offset points",
+        ha="center", va="bottom", color=theme.text, fontsize=style.SMALL_SIZE, family=style.FAMILY,
+        fontweight="bold", zorder=5,
     )  # fmt: skip
 
 
@@ -159,6 +161,6 @@ def _subtitle(data: Data) -> str:
     best = max(data.found.places, key=lambda one: one.share)
     off = float(np.median([abs(one.predicted / one.share - 1) for one in data.found.places]))
     return (
-        f"layer forward and backward ÷ {data.found.peak_of}; best measured {best.share:.0%} at "
-        f"{_place_words(data.found, best)}; the fit is off by {off:.1%} (median)"
+        f"layer forward and backward ÷ {data.found.peak_of}; best measured {percent(best.share, 0)} at "
+        f"{_place_words(data.found, best)}; the fit is off by {percent(off)} (median)"
     )

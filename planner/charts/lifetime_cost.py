@@ -16,7 +16,7 @@ from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
 from planner.estimate import Figure as Explained
 from planner.quality.lifetime import Choice, Life, choice_figure
-from planner.units import show
+from planner.units import percent, show
 
 TITLE = "Cost over the life, by size"
 _HEADROOM = 3.0
@@ -164,7 +164,7 @@ def _verdict(data: Data) -> str:
     best, plan = data.marked[0], data.marked[1]
     saved = 1 - best.total_usd / plan.total_usd
     size = f"{show(best.parameters)} parameters on {show(best.tokens)} tokens"
-    return f"{size} would cost {saved:.1%} less than {plan.name} with {show(data.served_tokens)} tokens served"
+    return f"{size} would cost {percent(saved)} less than {plan.name} with {show(data.served_tokens)} tokens served"
 
 
 def _scale(most: float) -> tuple[float, str]:

@@ -15,7 +15,7 @@ from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
 from planner.timing.profile import Row
 from planner.timing.shapes import Shape, by_shape
-from planner.units import show
+from planner.units import percent, show
 
 TITLE = "Rate against tokens"
 
@@ -64,7 +64,7 @@ def readout(data: Data, index: int) -> str:
     noisy = ", noisy" if one.is_noisy else ""
     return (
         f"{_shape_words(one)}\n{show(one.flops_per_s or 0.0, 'FLOP/s')} in {show(one.total_s, 's')}, spread "
-        f"{one.spread:.1%} of {one.repeats} runs{noisy}"
+        f"{percent(one.spread)} of {one.repeats} runs{noisy}"
     )
 
 

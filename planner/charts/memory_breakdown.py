@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from planner.charts import stack, style
 from planner.charts.stack import Part, Row
 from planner.charts.style import Table, Theme
-from planner.units import GIB, show
+from planner.units import GIB, percent, show
 
 TITLE = "Memory of one GPU"
 ALONG = "y"
@@ -79,7 +79,7 @@ def describe(data: Data) -> str:
         return "No memory to show yet."
     largest = max(data.parts, key=lambda part: part.value)
     share = largest.value / data.total_bytes
-    words = f"{_verdict(data)}; the largest part is {largest.label.lower()}, {share:.0%}."
+    words = f"{_verdict(data)}; the largest part is {largest.label.lower()}, {percent(share, 0)}."
     return words.replace("\N{NO-BREAK SPACE}", " ")
 
 

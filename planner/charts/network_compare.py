@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from planner.charts import style
 from planner.charts.style import Table, Theme
-from planner.units import show
+from planner.units import percent, show
 
 TITLE = "Is commodity Ethernet enough?"
 ALONG = "y"
@@ -111,7 +111,7 @@ def readout(data: Data, index: int) -> str:
     spent = f"{show(bar.usd, 'USD')}, of it the network {show(bar.network_usd, 'USD')}"
     told = [
         f"{bar.name}: {show(bar.seconds, 's')}, {spent}, {show(bar.energy_kwh, 'kWh')}, estimated",
-        f"price share {bar.price_share:.0%}; as dear as Ethernet at {bar.break_even_share:.1%}, "
+        f"price share {percent(bar.price_share, 0)}; as dear as Ethernet at {percent(bar.break_even_share)}, "
         f"${bar.break_even_usd:.2f} a GPU-hour",
         bar.layout, bar.source,
     ]  # fmt: skip

@@ -122,7 +122,7 @@ def readout(data: Data, index: int) -> str:
     one, unit = (data.times[index], "s") if is_time else (data.memory[index - len(data.times)], "B")
     band = f" ({show(one.band[0], unit)} – {show(one.band[1], unit)})" if one.band else ""
     ends = f" ({show(one.quartiles[0], unit)} – {show(one.quartiles[1], unit)})" if one.quartiles else ""
-    error = f": {one.error:+.1%}" if one.error is not None else ""
+    error = f": {units.percent(one.error, sign=True)}" if one.error is not None else ""
     return (
         f"{one.label}{error}\npredicted {show(one.predicted, unit)}{band}, estimated\n"
         f"measured {show(one.measured, unit)}{ends}"
@@ -181,7 +181,7 @@ def _whiskers(axes: Axes, ends: tuple[float, float] | None, y: float, scale: flo
 
 def _write(axes: Axes, one: Pair, line: int, show_one: Callable[[float], str], theme: Theme) -> None:
     """Both figures and the error right of the axes, in a column; where that is narrow, the error alone."""
-    error = f"{one.error:+.0%}" if one.error is not None else "–"
+    error = units.percent(one.error, 0, sign=True) if one.error is not None else "–"
     outside = one.is_inside is False
     figure = axes.get_figure(root=True)
     is_narrow = figure is not None and figure.get_figwidth() < _NARROW_INCHES
@@ -214,7 +214,8 @@ def _memory_scale(pairs: Sequence[Pair]) -> tuple[float, str]:
 def _subtitle(data: Data) -> str:
     whole = [one for one in (*data.times, *data.memory) if one.is_whole] or [*data.times, *data.memory][:1]
     told = [
-        f"{one.label} {one.error:+.1%}" + (f", {'inside' if one.is_inside else 'outside'} the band" if one.band else "")
+        f"{one.label} {units.percent(one.error, sign=True)}"
+        + (f", {'inside' if one.is_inside else 'outside'} the band" if one.band else "")
         for one in whole
         if one.error is not None
     ]

@@ -74,7 +74,7 @@ def readout(data: Data, index: int) -> str:
     """One mark in words."""
     mark = data.marks[index]
     there, here = show(mark.published, data.unit), show(mark.predicted, data.unit)
-    return f"{mark.row} on {mark.gpu}\npublished {there}, predicted {here}: {mark.error:+.1%}"
+    return f"{mark.row} on {mark.gpu}\npublished {there}, predicted {here}: {units.percent(mark.error, sign=True)}"
 
 
 def draw(figure: Figure, data: Data, theme: Theme) -> None:
@@ -134,7 +134,7 @@ def _draw_errors(axes: Axes, low: float, high: float, theme: Theme) -> None:
     ends = np.array([low, high])
     axes.plot(ends, ends, color=theme.text, linewidth=1.0, zorder=2, label="no error")
     for share, dashes in zip(ERRORS, ((0, (5, 2)), (0, (1, 2))), strict=True):
-        name = f"±{share * 100:.0f} %"
+        name = f"±{units.percent(share, 0)}"
         for factor, label in ((1 + share, name), (1 - share, "_")):
             axes.plot(ends, ends * factor, color=theme.muted, linewidth=1.0, linestyle=dashes, zorder=2, label=label)
 
@@ -175,7 +175,7 @@ def _tick(value: float, unit: str) -> str:
 def _labels(data: Data, theme: Theme) -> list[Label]:
     worst = sorted(data.marks, key=lambda mark: -abs(math.log(mark.predicted / mark.published)))[:_NAMED]
     return [
-        Label(mark.published, mark.predicted, f"{mark.row} {mark.error:+.0%}", theme.text)
+        Label(mark.published, mark.predicted, f"{mark.row} {units.percent(mark.error, 0, sign=True)}", theme.text)
         for mark in worst
         if abs(mark.error) > ERRORS[-1]
     ]
@@ -183,5 +183,7 @@ def _labels(data: Data, theme: Theme) -> list[Label]:
 
 def _subtitle(data: Data) -> str:
     count = len(data.marks)
-    near, far = (f"{within(data.marks, share) / count:.0%} within ±{share * 100:.0f} %" for share in ERRORS)
+    near, far = (
+        f"{units.percent(within(data.marks, share) / count, 0)} within ±{units.percent(share, 0)}" for share in ERRORS
+    )
     return f"{count:,} row{'' if count == 1 else 's'}; {near}, {far}"

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from planner.charts import operations, style, ticks
 from planner.charts.style import Table, Theme
 from planner.timing.profile_comparison import Change, ProfileComparison
+from planner.units import percent
 
 TITLE = "What changed"
 MOST_CLASSES = 12
@@ -74,7 +75,7 @@ def readout(data: Data, index: int) -> str:
     shapes = f"{one.shapes} shape{'s' * (one.shapes != 1)}"
     return (
         f"{class_name(one)} in {one.dtype}, {shapes}\ntime ×{one.time_ratio:.3f} "
-        f"({one.lowest:.2f} – {one.largest:.2f}); the stated spread {one.spread:.0%}: {one.verdict}{memory}"
+        f"({one.lowest:.2f} – {one.largest:.2f}); the stated spread {percent(one.spread, 0)}: {one.verdict}{memory}"
     )
 
 

@@ -19,7 +19,7 @@ from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
 from planner.plan.cluster import Accelerator
 from planner.timing.profile import Profile, Row
-from planner.units import show
+from planner.units import percent, show
 
 TITLE = "Roofline"
 
@@ -83,8 +83,8 @@ def readout(data: Data, index: int) -> str:
     row = data.rows[index]
     width = f" of 1/{row.shards}" if row.shards > 1 else ""
     share = data.share(row)
-    reached = f", {share:.0%} of the measured roof" if share else ""
-    noisy = f"\nnoisy: spread {row.spread:.0%} of {row.n} runs" if row.is_noisy else ""
+    reached = f", {percent(share, 0)} of the measured roof" if share else ""
+    noisy = f"\nnoisy: spread {percent(row.spread, 0)} of {row.n} runs" if row.is_noisy else ""
     return (
         f"{operations.name(row.operation)} {row.direction}, {row.batch} × {row.sequence:,} tokens{width}\n"
         f"{show(row.flops_per_s, 'FLOP/s')} at {show(intensity(row))} FLOP/B{reached}{noisy}"
@@ -218,6 +218,6 @@ def _subtitle(data: Data) -> str:
     best = max(layers, key=lambda row: row.flops_per_s, default=None)
     if best is not None:
         share = data.share(best)
-        reached = f", {share:.0%} of the measured roof" if share else ""
+        reached = f", {percent(share, 0)} of the measured roof" if share else ""
         told += f"; best layer {show(best.flops_per_s, 'FLOP/s')}{reached}"
     return told

@@ -20,7 +20,7 @@ from planner.charts.style import Table, Theme
 from planner.estimate import Figure as Explained
 from planner.schedule.order import Pipeline
 from planner.schedule.step import KINDS, Event, Schedule
-from planner.units import show
+from planner.units import percent, show
 
 TITLE = "Schedule of one step"
 COLLECTIVES = "Exposed collectives"
@@ -157,7 +157,7 @@ def _verdict(data: Data) -> str:
     if abs(data.makespan_s / estimated_s - 1) > _SAME:
         said += f" (estimate: {show(estimated_s, 's')}, as if all stages were as long as the longest)"
     bubble = data.shares.get(KINDS["bubble"], 0.0)
-    said += f", {bubble:.1%} of it bubbles" if pipeline.stages > 1 else ""
+    said += f", {percent(bubble)} of it bubbles" if pipeline.stages > 1 else ""
     return f"{said}: {pipeline.name}, {shape}"
 
 
@@ -253,7 +253,7 @@ def _legend(axes: Axes, data: Data, theme: Theme) -> None:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
+    return f"{'<' * (share < 0.001)}{percent(max(share, 0.001))}"
 
 
 def _numbers(axes: Axes, data: Data, theme: Theme) -> None:

@@ -56,7 +56,8 @@ def readout(parts: Sequence[Part], index: int, unit: str) -> str:
         return f"Total: {units.show(total, unit)}"
     part = drawn(parts)[index - 1]
     band = f" ({part.band})" if part.band else ""
-    told = [f"{part.label}: {units.show(part.value, unit)}{band}, {part.kind}, {part.value / total:.1%} of the total"]
+    share = units.percent(part.value / total)
+    told = [f"{part.label}: {units.show(part.value, unit)}{band}, {part.kind}, {share} of the total"]
     return "\n".join([*told, *([f"Source: {part.source}"] if part.source else [])])
 
 
@@ -89,7 +90,7 @@ def draw(axes: Axes, parts: Sequence[Part], theme: Theme, *, show: Callable[[flo
     for row, part in enumerate(rows, start=1):
         begin += part.value
         share = part.value / total
-        percent = f"{share:.0%}" if share >= 0.01 else "<1%"
+        percent = f"{'<' * (share < 0.01)}{units.percent(max(share, 0.01), 0)}"
         _value(axes, begin, row, f"{show(part.value)}  {percent}", part.value, reach, theme)
     _value(axes, total, 0, show(total), total, reach, theme, bold=True)
     axes.set_xlim(0, reach)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from planner.charts import stack, style
 from planner.charts.stack import Part, Row
 from planner.charts.style import Table, Theme
-from planner.units import show
+from planner.units import percent, show
 
 TITLE = "Time of one step"
 ALONG = "y"
@@ -77,7 +77,9 @@ def table(data: Data) -> Table:
 
 def _verdict(data: Data) -> str:
     largest = max(data.parts, key=lambda part: part.value)
-    return f"{show(data.total_s, 's')}, most of it in {largest.label.lower()} ({largest.value / data.total_s:.0%})"
+    return (
+        f"{show(data.total_s, 's')}, most of it in {largest.label.lower()} ({percent(largest.value / data.total_s, 0)})"
+    )
 
 
 def _scale(total_s: float) -> tuple[float, str]:

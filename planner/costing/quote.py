@@ -13,6 +13,7 @@ from planner.plan import offers
 from planner.plan.dates import last_day
 from planner.plan.offers import Offer
 from planner.plan.plan import Plan
+from planner.units import percent
 
 STALE_AFTER_DAYS = 90
 """From this age on a price is told to be stale (assumed; AWS alone cut its H100 by 44 % within a day in June 2025)."""
@@ -98,7 +99,7 @@ def _discounted(plan: Plan, found: Quote, discount: float | None) -> Quote:
         return Quote.unknown(f"no {way} price is known for {name}; state it, or its discount", path)
     hour = _leaf("usd_per_gpu_hour", found.usd_per_gpu_hour, "USD/h", found.told())
     price = cast(float, purchase.discounted_usd(hour, _leaf("discount", discount, "fraction")))
-    return Quote(price, f"{discount:.0%} off {found.source}", found.as_of, "estimated", path)
+    return Quote(price, f"{percent(discount, 0)} off {found.source}", found.as_of, "estimated", path)
 
 
 def _reserved(plan: Plan) -> Quote:

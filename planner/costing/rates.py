@@ -12,6 +12,7 @@ from planner.costing.quote import quote
 from planner.formula import Number, Traced, given
 from planner.plan.plan import Plan
 from planner.plan.prices import Prices
+from planner.units import percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ def energy_basis(plan: Plan, power: str) -> str:
     """What energy and carbon include, from where, and what they leave out. power: the board's, in words."""
     (grid, grid_source), (pue, pue_source) = _grid(plan), _pue(plan)
     overhead = plan.prices.server_overhead
-    beyond = f"hosts, network and storage as {overhead:.0%} on top, " if overhead else ""
+    beyond = f"hosts, network and storage as {percent(overhead, 0)} on top, " if overhead else ""
     beside = "" if overhead else "hosts, network and storage (prices.server_overhead is 0), "
     return (
         f"Included: {power} over all hours of the job, {beyond}cooling and conversion as a PUE of {pue:g} "

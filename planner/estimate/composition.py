@@ -206,7 +206,7 @@ def _too_large(plan: Plan, outcome: Outcome) -> Problem:
 
 
 def _not_validated(outcome: Outcome) -> Problem:
-    share = f"the GPUs would work at {float(outcome.mfu):.1%} of their peak"
+    share = f"the GPUs would work at {units.percent(float(outcome.mfu))} of their peak"
     return Problem(
         "layout", "warning", f"{share}; published runs of such layouts scatter widely, so the times are rough",
         "fewer GPUs, a larger batch or less splitting would use them better",

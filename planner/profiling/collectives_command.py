@@ -155,7 +155,7 @@ def _rows_table(rows: list[Collective]) -> str:
     head = f"{'collective':<16}{'ranks':>6}{'a node':>7}{'stride':>7}{'size':>10}{'median':>10}{'spread':>8}{'n':>4}"
     lines = [
         f"{row.operation:<16}{row.ranks:>6}{row.ranks_per_node:>7}{row.stride:>7}{units.show_bytes(row.bytes):>10}"
-        f"{units.show_duration(row.median_s):>10}{row.spread:>8.1%}{row.n:>4}"
+        f"{units.show_duration(row.median_s):>10}{units.percent(row.spread):>8}{row.n:>4}"
         f"{units.show(row.bytes / row.median_s, 'B/s'):>13}{units.show(row.bus_bytes_per_s, 'B/s'):>13}"
         + ("  noisy" if row.is_noisy else "")
         for row in rows
@@ -177,7 +177,7 @@ def _curves_table(fitted: list[Curve]) -> str:
                 f"{name:<29}{units.show_bytes(regime.smallest_bytes):>10}{units.show_bytes(regime.largest_bytes):>10}"
                 f"{units.show_duration(regime.start_s) if regime.start_s else '–':>10}"
                 f"{units.show(bus, 'B/s') if bus else '–':>13}"
-                + (f"{'±' + format(curve.error, '.0%'):>10}" if name else "")
+                + (f"{'±' + units.percent(curve.error, 0):>10}" if name else "")
             )
             name = ""
     return "\n".join(lines)

@@ -138,7 +138,7 @@ def _table_line(row: Row) -> str:
     rate = units.show(row.flops_per_s, "FLOP/s") if row.flops else units.show(row.bytes_per_s, "B/s")
     if row.operation == "launch":
         rate = ""  # its time is the host's, whatever the kernel moves
-    spread = f"{row.spread:.1%}" if row.n > 1 else "–"
+    spread = units.percent(row.spread) if row.n > 1 else "–"
     memory = units.show_bytes(row.peak_memory_bytes) if row.peak_memory_bytes else ""
     mark = "  noisy" if row.is_noisy else ""
     manner = ", ".join(filter(None, (row.dtype, row.manner)))
@@ -166,21 +166,23 @@ def plan_table(planned: Planned) -> str:
 
 def _error_line(one: LeftOut) -> str:
     name = "embedding, head and loss" if one.operation == "edge" else f"{one.operation} {one.direction}"
-    return f"{name.replace('_', ' '):26}{one.median:6.1%}{one.p80:7.1%}  {one.rows} shapes"
+    return f"{name.replace('_', ' '):26}{units.percent(one.median):>8}{units.percent(one.p80):>9}  {one.rows} shapes"
 
 
 def _closing(event: Any) -> str:
     lines = []
     alone, in_turns = event.summary.ratio, event.summary.ratio_in_turns
-    told = [f"{alone:.1%} of the whole layer (median)"] if alone is not None else []
-    told += [f"{in_turns:.1%} of the whole layer, measured in turns"] if in_turns is not None else []
+    told = [f"{units.percent(alone)} of the whole layer (median)"] if alone is not None else []
+    told += [f"{units.percent(in_turns)} of the whole layer, measured in turns"] if in_turns is not None else []
     if told:
         lines.append(f"attention + feed-forward = {'; '.join(told)}")
     if event.summary.left_out:
         lines.append("predicted from the other shapes (error, median and 80 %):")
         lines += [f"  {_error_line(one)}" for one in event.summary.left_out]
     if event.summary.drift is not None:
-        lines.append(f"the machine's own speed moved by {event.summary.drift:.1%} between rows (interquartile range)")
+        lines.append(
+            f"the machine's own speed moved by {units.percent(event.summary.drift)} between rows (interquartile range)"
+        )
     state = "complete" if event.complete else "stopped early"
     lines.append(f"{event.rows} rows in {units.show_duration(event.elapsed_s)}, {state}: {event.out}")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from planner.estimate import Estimate
 from planner.plan.plan import Plan
 from planner.profiling.verification_events import Predicted
 from planner.timing.measured import REFERENCE_SHARE
+from planner.units import percent
 
 BUSY_LOAD = 0.1
 """Share of a processor's cores in other programs' hands above which measured times are told to be disturbed."""
@@ -127,7 +128,7 @@ def rows(there: Predicted, here: Measured) -> list[Row]:
     ]
     if here.slowing is not None:
         shared = (1 + here.slowing) ** REFERENCE_SHARE
-        slower = f"{abs(here.slowing):.1%} {'slower' if here.slowing > 0 else 'faster'}"
+        slower = f"{percent(abs(here.slowing))} {'slower' if here.slowing > 0 else 'faster'}"
         told = f"the processor, by its reference product, was {slower} than while the layer was measured"
         then = (there.step_time_s * shared, low * shared, high * shared)
         found.insert(1, Row("step time at that speed", "s", *then, here.step_time_s, told))

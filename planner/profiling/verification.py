@@ -226,7 +226,7 @@ class _Run:
 
     def _say_what_disturbed(self, here: Measured) -> Iterator[events.Event]:
         if here.other_load is not None and here.other_load > comparison.BUSY_LOAD:
-            share = f"{here.other_load:.0%}"
+            share = units.percent(here.other_load, 0)
             yield from self._note(f"other programs took {share} of the processor's cores while the steps were timed")
 
     def _started(self) -> Started:

@@ -196,7 +196,9 @@ def table(result: dict[str, Any]) -> str:
     kernels = result["measured"]["kernels_s"]
     if total := sum(kernels.values()):
         shares = ", ".join(
-            f"{name} {seconds / total:.0%}" for name, seconds in kernels.items() if seconds / total > 0.005
+            f"{name} {units.percent(seconds / total, 0)}"
+            for name, seconds in kernels.items()
+            if seconds / total > 0.005
         )
         lines += ["", f"kernels of a step (torch.profiler): {shares}"]
     predicted = result["predicted"]
@@ -217,7 +219,7 @@ def _title(result: dict[str, Any]) -> str:
 
 def _line(row: dict[str, Any]) -> str:
     band = f"{_shown(row['low'], row['unit'])} – {_shown(row['high'], row['unit'])}" if row["low"] is not None else ""
-    error = f"{row['error']:+.1%}" if row["error"] is not None else ""
+    error = units.percent(row["error"], sign=True) if row["error"] is not None else ""
     inside = {True: "yes", False: "no", None: ""}[row["inside_band"]]
     measured = _shown(row["measured"], row["unit"]) if row["measured"] is not None else "unknown"
     reason = f"{inside or row['note']}" if row["measured"] is None else inside

@@ -12,7 +12,7 @@ from planner.quality.budget import show_budget
 from planner.quality.frontier import Frontier, Point, off_optimum, same_quality_sizes
 from planner.quality.recipe import Hint
 from planner.quality.sizes import plan_of_size, with_best_layout
-from planner.units import show
+from planner.units import percent, show
 
 _TABLE_SIZES = 9
 
@@ -101,4 +101,4 @@ def _prices(found: Frontier) -> list[str]:
 def _costs(ratio: float) -> str:
     if math.isinf(ratio):
         return "never reaches the best loss, however much it is trained"
-    return f"costs {ratio - 1:.0%} more training for the same loss"
+    return f"costs {percent(ratio - 1, 0)} more training for the same loss"

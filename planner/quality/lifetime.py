@@ -28,7 +28,7 @@ from planner.quality import losses
 from planner.quality.frontier import Demand
 from planner.quality.laws import DEFAULT, Chinchilla, Law
 from planner.quality.laws import law as read_law
-from planner.units import show
+from planner.units import percent, show
 
 SERVING_SPREAD = 0.30
 """80 % of the published throughputs of dense models lie within this share of the prediction (a test holds it)."""
@@ -139,12 +139,12 @@ class Life:
         words = f"{self.plan.name} costs {show(self.total_usd, 'USD')} over its life: {told}"
         if self.account is not None and self.account.stages_usd:
             share = float(self.account.safety_usd / self.account.stages_usd)
-            words += f"; safety takes {share:.0%} of the post-training"
+            words += f"; safety takes {percent(share, 0)} of the post-training"
         saved = 1 - self.best.total_usd / self.plan.total_usd
         size = f"{show(self.best.parameters)} parameters on {show(self.best.tokens)} tokens"
         if not saved > _WORTH_SAVING:
             return f"{words}; no other size would be clearly cheaper at the same loss"
-        return f"{words}; {size} would have the same loss for {saved:.0%} less training and serving"
+        return f"{words}; {size} would have the same loss for {percent(saved, 0)} less training and serving"
 
     def to_json(self) -> dict[str, Any]:
         """The object that `lifetime --json` prints: plain SI numbers, NaN as None."""
@@ -449,7 +449,8 @@ def _warnings(plan: Plan, life: Lifetime, hosted: Hosted, law: Law, best: life_c
         found.append(f"{law.name}: beyond {most} laws overstate what data bring (Sardana 2023)")
     if plan.lifetime is None:
         found.append(
-            f"lifetime: not in the plan; taken as {show(life.served_tokens, 'tokens')} served, load {life.load:.0%}"
+            f"lifetime: not in the plan; taken as {show(life.served_tokens, 'tokens')} served, "
+            f"load {percent(life.load, 0)}"
         )
     if math.isnan(hosted.usd_per_gpu_hour):
         found.append(f"lifetime.usd_per_gpu_hour: {hosted.price_source}")

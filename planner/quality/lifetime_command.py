@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from planner.units import percent
+
 if TYPE_CHECKING:
     from planner.costing.post_training import Account, Cost
     from planner.plan.plan import Plan
@@ -79,7 +81,8 @@ def _account_table(found: Life) -> str:
     table = aligned(["part", "GPU-hours", "all", "people", "of it safety", "80 % range of all"], rows)
     low, high = interval(drawn.safety_usd / drawn.usd)
     of_all, of_stages = account.safety_usd / account.usd, account.safety_usd / account.stages_usd
-    told = f"{table}\nSafety takes {of_all:.0%} ({low:.0%} to {high:.0%}) of all, {of_stages:.0%} of the post-training."
+    whole, least, most, stages = (percent(float(share), 0) for share in (of_all, low, high, of_stages))
+    told = f"{table}\nSafety takes {whole} ({least} to {most}) of all, {stages} of the post-training."
     return f"{told}\n{found.price_words}." if found.price_words else told
 
 

@@ -15,7 +15,7 @@ from planner.plan.model import Model
 from planner.plan.plan import Plan
 from planner.quality import losses
 from planner.quality.laws import DEFAULT, Law, law
-from planner.units import show
+from planner.units import percent, show
 
 BITS = {"fp32": 32.0, "tf32": 19.0, "bf16": 16.0, "fp16": 16.0, "fp8": 8.0, "mxfp8": 8.0, "nvfp4": 4.0}
 """Bits of the operands of the matrix products. Keys and values of training stay in 16 bits below that."""
@@ -142,7 +142,7 @@ def _precision(precision: str, lean: float) -> Hint:
     half = losses.parameters_at_precision(1.0, *(HALF_PRECISION_BITS,) * 3, *gammas)
     share = float(kept / half)
     lost = p["A"] / lean ** p["alpha"] * (float(kept) ** -p["alpha"] - float(half) ** -p["alpha"])
-    words = f"products in {precision} are worth {share:.1%} of the parameters in 16 bits, {lost:+.4f} nats a token"
+    words = f"products in {precision} are worth {percent(share)} of the parameters in 16 bits, {lost:+.4f} nats a token"
     words += _outside(found, parameters=lean)
     return Hint(
         "Number format", "recipe.precision", precision, "7 to 8 bits", words, _kumar(found), lost > WORTH_A_WORD

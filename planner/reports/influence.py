@@ -34,7 +34,7 @@ class Influence:
 
     @property
     def text(self) -> str:
-        """`tokens +10.0%`."""
+        """`tokens +10.0 %`."""
         return f"{self.name.replace('_', ' ')} {show_change(self.ratio)}"
 
 

@@ -25,7 +25,7 @@ from planner.reports.csv_report import assumptions
 from planner.scenarios.price_levels import price_levels
 from planner.search import networks
 from planner.search.networks import Networks
-from planner.units import show
+from planner.units import percent, show
 
 HEADLINES = (
     "memory.total", "time.training", "money.total", "time.gpu_hours", "energy.energy", "energy.co2e",
@@ -160,7 +160,7 @@ def _price(estimate: Estimate) -> Section:
         )
     rows = [
         (one.price.source, one.purchase, show(one.price.usd_per_gpu_hour, "USD/h"), show(one.cost_usd, "USD"),
-         f"{one.cost_usd / total - 1:+.0%}" if total > 0 else "", one.price.as_of or "unknown",
+         percent(one.cost_usd / total - 1, 0, sign=True) if total > 0 else "", one.price.as_of or "unknown",
          one.price.age_text() or "unknown")
         for one in price_levels(estimate)
     ]  # fmt: skip
@@ -193,7 +193,8 @@ def _networks(found: Networks) -> Section:
     """The plan over other networks, in its own layout."""
     rows = [
         (f"{row.label} (the plan)" if row.is_plans else row.label, show(row.seconds, "s"), show(row.usd, "USD"),
-         show(float(row.estimate.outcome.energy_kwh), "kWh"), f"{row.break_even_share:.1%} ({row.price_share:.0%})")
+         show(float(row.estimate.outcome.energy_kwh), "kWh"),
+         f"{percent(row.break_even_share)} ({percent(row.price_share, 0)})")
         for row in found.rows
     ]  # fmt: skip
     header = ("Network", "Time", "Cost", "Energy", "Pays up to a price share of (has)")

@@ -142,7 +142,7 @@ class Proposal:
 
 def _cautions(proposal: Proposal, plan: Plan, measured: Measured) -> str:
     filled = measured["memory_bytes"] / plan.cluster.accelerator.memory_bytes
-    tight = f"fills {filled:.0%} of the memory" if filled > FULL else ""
+    tight = f"fills {units.percent(filled, 0)} of the memory" if filled > FULL else ""
     return "; ".join(filter(None, (proposal.caution, tight)))
 
 
@@ -251,7 +251,7 @@ def _can(plan: Plan, precision: str) -> bool:
 
 def _goodput(estimate: Estimate) -> Bottleneck:
     lost = 1 - float(estimate.outcome.goodput) / (1 - estimate.plan.cluster.other_losses)
-    why = f"checkpoints and failures take {lost:.1%} of the wall time"
+    why = f"checkpoints and failures take {units.percent(lost)} of the wall time"
     return Bottleneck("goodput", "Checkpoints and failures", 0.0, lost, why, "time.goodput")
 
 
@@ -270,7 +270,9 @@ def _cheaper(estimate: Estimate) -> Iterator[Proposal]:
     row = cheaper[0]
     rent = float(estimate.outcome.accelerators_usd / estimate.outcome.total_usd)
     source = f"{row.told} ({row.as_of})"
-    price = Bottleneck("price", "Price of a GPU-hour", 0.0, rent, f"{rent:.0%} of the cost is rent", "money.total")
+    price = Bottleneck(
+        "price", "Price of a GPU-hour", 0.0, rent, f"{units.percent(rent, 0)} of the cost is rent", "money.total"
+    )
     changes = {
         "prices.usd_per_gpu_hour": row.usd_per_gpu_hour, "prices.price_source": row.told,
         "prices.price_as_of": row.as_of,
@@ -299,7 +301,8 @@ def _networks(plan: Plan, bottleneck: Bottleneck) -> Iterator[Proposal]:
         elif all_in and not math.isnan(bare):
             changes["prices.usd_per_gpu_hour"] = round(bare * (1 + fabric.price_share), 4)
         words = f"Fabric {own.name} → {fabric.name}"
-        caution = f"its share of the price is assumed: {fabric.price_share:.0%} instead of {own.price_share:.0%}"
+        new, old = units.percent(fabric.price_share, 0), units.percent(own.price_share, 0)
+        caution = f"its share of the price is assumed: {new} instead of {old}"
         yield Proposal(bottleneck, changes, words, caution, fabric.source)
 
 
@@ -324,7 +327,7 @@ def _changed(base: Variant, changes: dict[str, Any]) -> Variant | None:
 def _effect(name: str, change: float) -> str:
     if math.isnan(change) or abs(change) < 0.0005:
         return ""
-    return f"{name} {'−' if change < 0 else '+'}{abs(change):.1%}"
+    return f"{name} {units.percent(change, sign=True)}"
 
 
 def _plain(measured: Measured) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _comparison(found: Comparison) -> Rows:
 
 
 def _delta(ratio: float, overlaps: bool | None) -> str:
-    """`(−12.0%)`, `(× 22.2)`; `(≈ −12.0%)` where the bands overlap."""
+    """`(−12.0 %)`, `(× 22.2)`; `(≈ −12.0 %)` where the bands overlap."""
     return f"({'≈ ' if overlaps else ''}{units.show_change(ratio)})" if abs(ratio) >= 0.0005 else ""
 
 
@@ -110,7 +110,7 @@ def _moves(found: Sensitivity, swing: Swing) -> bool:
 
 def _cell(value: float, base: float, measure: Measure) -> str:
     change = value / base - 1 if base else 0.0
-    delta = "" if change != change or abs(change) < 0.0005 else f" ({'−' if change < 0 else '+'}{abs(change):.0%})"
+    delta = "" if change != change or abs(change) < 0.0005 else f" ({units.percent(change, 0, sign=True)})"
     return f"{units.show(value, measure.unit)}{delta}"
 
 
@@ -162,5 +162,5 @@ def _schedule(result: Estimate) -> Answer:
 
 
 def _shares(made: Schedule) -> Rows:
-    rows: list[Sequence[str]] = [[title, f"{made.share(kind):.1%}"] for kind, title in KINDS.items()]
+    rows: list[Sequence[str]] = [[title, units.percent(made.share(kind))] for kind, title in KINDS.items()]
     return ["what the stages do", "share"], rows

@@ -86,7 +86,8 @@ def _watched(happenings: Iterator[Event], as_lines: bool) -> Result:
         if as_lines:
             print(json.dumps({"event": event.word, **_progress_json(event)}, ensure_ascii=False), flush=True)
         elif sys.stderr.isatty():
-            said = f"{event.fraction:4.0%}  {event.doing}: {event.evaluated:,} layouts, {event.fits:,} fit "
+            done = units.percent(event.fraction, 0)
+            said = f"{done:>5}  {event.doing}: {event.evaluated:,} layouts, {event.fits:,} fit "
             print(f"\r{said}", end="", file=sys.stderr, flush=True)
     raise AssertionError("a sweep ends with its result")
 
@@ -188,8 +189,9 @@ def _table(found: list[Found]) -> list[str]:
         kind = [one.plan.cluster.accelerator.name] if len(kinds) > 1 else []
         rows.append([
             str(rank), f"{one.plan.cluster.gpus:,}", *kind, units.show(figures["step_time_s"], "s"),
-            f"{figures['mfu']:.1%}", units.show(figures["train_time_s"], "s"), units.show(figures["cost_usd"], "USD"),
-            units.show(figures["energy_kwh"], "kWh"), units.show(figures["memory_bytes"], "B"), layout_words(one.plan),
+            units.percent(figures["mfu"]), units.show(figures["train_time_s"], "s"),
+            units.show(figures["cost_usd"], "USD"), units.show(figures["energy_kwh"], "kWh"),
+            units.show(figures["memory_bytes"], "B"), layout_words(one.plan),
         ])  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [

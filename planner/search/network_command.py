@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import TrainplanError
+from planner.units import percent
 
 if TYPE_CHECKING:
     from planner.plan.plan import Plan
@@ -91,7 +92,7 @@ def table(found: Networks) -> str:
     for row in found.rows:
         outcome = row.estimate.outcome
         amounts = ((row.seconds, "s"), (outcome.gpu_hours, "GPU-hours"), (row.usd, "USD"), (outcome.energy_kwh, "kWh"))
-        shares = f"{row.price_share:.0%}", f"{row.break_even_share:.1%}", f"${row.break_even_usd:.2f}"
+        shares = percent(row.price_share, 0), percent(row.break_even_share), f"${row.break_even_usd:.2f}"
         label = f"{row.label} (the plan)" if row.is_plans else row.label
         rows.append([label, *(show(float(value), unit) for value, unit in amounts), *shares])
         if not found.keeps_layout:

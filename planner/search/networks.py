@@ -20,6 +20,7 @@ from planner.plan.check import check
 from planner.plan.plan import Plan
 from planner.search.ranking import layout_words
 from planner.search.run import search
+from planner.units import percent
 
 Told = Callable[[float, str], None]
 """Told before each network: the share that is done, and which one comes."""
@@ -114,15 +115,15 @@ class Networks:
         if fast.ethernet:
             return f"Commodity Ethernet is enough: no fabric is faster than {fast.label}"
         if math.isnan(slow.usd):
-            return (
-                f"{slow.label} takes {slow.seconds / fast.seconds - 1:.1%} longer than {fast.label}; no price is known"
-            )
+            longer = percent(slow.seconds / fast.seconds - 1)
+            return f"{slow.label} takes {longer} longer than {fast.label}; no price is known"
         time, money = slow.seconds / fast.seconds - 1, slow.usd / fast.usd - 1
         enough = "is enough" if money <= 0 else "is not the cheapest"
-        compared = f"{abs(money):.1%} {'less' if money <= 0 else 'more'} money"
+        compared = f"{percent(abs(money))} {'less' if money <= 0 else 'more'} money"
         return (
-            f"Commodity Ethernet {enough}: {slow.label} takes {time:.1%} longer than {fast.label} for {compared}; "
-            f"{fast.label} pays up to a price share of {fast.break_even_share:.1%} (it is {fast.price_share:.0%})"
+            f"Commodity Ethernet {enough}: {slow.label} takes {percent(time)} longer than {fast.label} for {compared}; "
+            f"{fast.label} pays up to a price share of {percent(fast.break_even_share)} "
+            f"(it is {percent(fast.price_share, 0)})"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -214,7 +214,9 @@ class Links:
         if bytes_ > (largest := max(curve.largest_bytes for curve in near)):
             level, error = "carried", max([error, *(curve.error_beyond for curve in near)])
             told += f" up to {units.show_bytes(largest)}, carried on at that bandwidth"
-        return Knowledge(level, error, f"{where}: {told}, within {error:.0%} (80 %; profile {self.profile})")
+        return Knowledge(
+            level, error, f"{where}: {told}, within {units.percent(error, 0)} (80 %; profile {self.profile})"
+        )
 
     @cached_property
     def _families(self) -> Mapping[str, Mapping[int | None, tuple[Curve, ...]]]:

@@ -30,6 +30,7 @@ from planner.timing.profile import LeftOut, Profile, Row
 from planner.timing.software import Software
 from planner.timing.surface import Evidence, Places, Posterior, Scales
 from planner.timing.targets import Shapes, targets
+from planner.units import percent
 
 REFERENCE_SHARE, REFERENCE_SPREAD = 0.8, 0.3
 """How much of a CPU's slowing, as the reference product between the runs shows it, a row shares: centre and deviation
@@ -146,7 +147,7 @@ def _fitted(profile: Profile, accelerator: Accelerator, precision: str) -> Fit:
     told = (
         f"fitted to the profile {profile.name or 'without a name'} of {profile.created[:10]}: {profile.model.name} on "
         f"{profile.device.name} in {precision}, {len(found_rows)} times at {len(errors)} "
-        f"shape{'s' * (len(errors) != 1)} of the layer; one left out is within {band:.0%} (80 %)"
+        f"shape{'s' * (len(errors) != 1)} of the layer; one left out is within {percent(band, 0)} (80 %)"
     )
     known_by = str(provenance.measured(profile.name, profile.created))
     final = replace(

@@ -15,6 +15,7 @@ import numpy as np
 
 from planner.timing import profile as profiles
 from planner.timing.profile import Profile, Row
+from planner.units import percent
 
 LEAST_SPREAD = 0.01
 """A row is taken to spread at least so much (assumed) where the machine's drift is unknown."""
@@ -69,8 +70,8 @@ class Agreement:
 
     def __str__(self) -> str:
         return (
-            f"half of {self.shapes} shapes differ by less than {self.difference:.1%}, the stated spread is "
-            f"{self.spread:.1%} (about 80 % should lie within it), {self.inside:.0%} lie within it"
+            f"half of {self.shapes} shapes differ by less than {percent(self.difference)}, the stated spread is "
+            f"{percent(self.spread)} (about 80 % should lie within it), {percent(self.inside, 0)} lie within it"
         )
 
 

@@ -170,4 +170,5 @@ def test_a_verify_run_says_by_how_much_it_missed_and_whether_the_band_holds() ->
     assert STEP.error == pytest.approx(2.35 / 2.61 - 1) and STEP.is_inside is True
     assert PEAK.is_inside is False
     said = predicted_against_measured.describe(VERIFIED)
-    assert "Step -10.0%, inside the band" in said and "Peak -8.4%, outside the band" in said
+    assert "Step −10.0 %, inside the band" in said
+    assert "Peak −8.4 %, outside the band" in said

@@ -77,6 +77,6 @@ def test_a_blank_pue_is_the_published_one_of_the_provider_and_unknown_elsewhere(
 
 def test_the_basis_says_what_energy_holds_and_what_not() -> None:
     found = estimate(file.load("llama-2-7b").replace(**{"prices.server_overhead": 0.25}))
-    assert "as 25% on top" in found.energy_basis and "0.385 kg CO2e" in found.energy_basis
+    assert "as 25\N{NO-BREAK SPACE}% on top" in found.energy_basis and "0.385 kg CO2e" in found.energy_basis
     included, left_out = found.energy_basis.split("Left out: ")
     assert "hosts" in included and "hosts" not in left_out and "making the machines" in left_out

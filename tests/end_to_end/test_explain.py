@@ -20,7 +20,7 @@ def test_a_click_on_a_card_shows_where_its_number_comes_from(window: object, qtb
     panel.copy.click()
     copied = QGuiApplication.clipboard().text()
     assert copied.startswith(derivation.markdown(figure)) and "A tenth more of, by itself: " in copied
-    qtbot.waitUntil(lambda: "tokens +10.0%" in panel.findChild(QWidget, "explain.changes").text())
+    qtbot.waitUntil(lambda: "tokens +10.0\N{NO-BREAK SPACE}%" in panel.findChild(QWidget, "explain.changes").text())
     assert figure.text in copied
     assert figure.source in copied
     window.escape()

@@ -32,7 +32,7 @@ def test_the_verdict_adds_training_post_training_and_serving_and_names_safety(pa
     assert page.verdict.text().startswith(
         "llama-2-70b costs $14.3M over its life: training $4.44M, post-training $8.74M"
     )
-    assert "safety takes 36% of the post-training" in page.verdict.text()
+    assert "safety takes 36\N{NO-BREAK SPACE}% of the post-training" in page.verdict.text()
     figures = page.life.figures
     parts = ("lifetime.training", "lifetime.post_training", "lifetime.serving")
     assert figures["lifetime.total"].value == pytest.approx(sum(figures[key].value for key in parts))

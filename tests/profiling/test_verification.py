@@ -82,7 +82,7 @@ def test_how_fast_the_processor_was_meanwhile_is_told_and_never_replaces_the_pre
     plain, then = rows["step time"], rows["step time at that speed"]
     assert plain["predicted"] == result["predicted"]["step_time_s"] and then["measured"] == plain["measured"]
     assert (then["predicted"] > plain["predicted"]) == (slowing > 0)
-    assert "reference product" in then["note"] and f"{abs(slowing):.1%}" in then["note"]
+    assert "reference product" in then["note"] and f"{100 * abs(slowing):.1f}\N{NO-BREAK SPACE}%" in then["note"]
 
 
 def test_what_cannot_be_measured_is_unknown_with_the_reason(told: list[events.Event]) -> None:

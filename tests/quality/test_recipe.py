@@ -49,8 +49,9 @@ def test_fewer_bits_are_worth_fewer_parameters() -> None:
     share = (1 - math.exp(-8 / 2.6745)) * (1 - math.exp(-8 / 2.2102))
     half = (1 - math.exp(-16 / 2.6745)) * (1 - math.exp(-16 / 2.2102))
     hint = advice("llama-2-7b", recipe__precision="fp8", cluster__accelerator="H100-80GB-SXM")["Number format"]
-    assert f"{share / half:.1%}" in hint.words and "recalled" in hint.source and "extrapolated" in hint.words
-    assert "100.0%" in advice("llama-2-7b")["Number format"].words
+    assert f"{100 * share / half:.1f}\N{NO-BREAK SPACE}%" in hint.words
+    assert "recalled" in hint.source and "extrapolated" in hint.words
+    assert "100.0\N{NO-BREAK SPACE}%" in advice("llama-2-7b")["Number format"].words
 
 
 def test_rounding_after_training_costs_more_the_more_tokens_were_seen() -> None:

@@ -108,7 +108,7 @@ class RunTab(QWidget):
 
     def _show_progress(self, job: Job, share: float) -> None:
         left = f", about {units.show_duration(job.left_s)} to go" if job.left_s else ""
-        self._say(f"Measuring {self._about}: {job.doing}, {share:.0%}{left}", "")
+        self._say(f"Measuring {self._about}: {job.doing}, {units.percent(share, 0)}{left}", "")
 
     def _add_row(self, told: dict[str, Any]) -> None:
         from planner.timing.profile import Row

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from planner.errors import InputError, TrainplanError, shorten
 from planner.profiling.console import add_device, require_torch
 from planner.stopping import stop_signals
+from planner.units import percent
 
 if TYPE_CHECKING:
     from planner.quality.ladder.events import Event
@@ -194,7 +195,8 @@ def _prediction(event: Any) -> str:
 
 def _check(event: Any) -> str:
     side = "inside" if event.inside_band else "outside"
-    return f"trained: {event.measured:.4f}; predicted {event.predicted:.4f}, off by {event.error:+.2%}, {side} the band"
+    off = percent(event.error, 2, sign=True)
+    return f"trained: {event.measured:.4f}; predicted {event.predicted:.4f}, off by {off}, {side} the band"
 
 
 def table(*, started: Any, predicted: Any, checked: Any, finished: Any, **others: Any) -> str:
@@ -216,10 +218,10 @@ def table(*, started: Any, predicted: Any, checked: Any, finished: Any, **others
 
 def _backtests(event: Any) -> list[str]:
     found = event.forecast
-    tests = ", ".join(f"{test.parameters:,.0f}: {test.error:+.2%}" for test in found.backtests)
-    others = ", ".join(f"{name} {error:.2%}" for name, error in found.rejected.items()) or "none"
+    tests = ", ".join(f"{test.parameters:,.0f}: {percent(test.error, 2, sign=True)}" for test in found.backtests)
+    others = ", ".join(f"{name} {percent(error, 2)}" for name, error in found.rejected.items()) or "none"
     return [
         f"  {found.formula}; assumes: {found.assumes}",
         f"  rungs below it, each from those below that one: {tests} (other forms, root mean square: {others})",
-        f"  between seeds {event.seed_noise:.2%}",
+        f"  between seeds {percent(event.seed_noise, 2)}",
     ]
