@@ -437,16 +437,27 @@ def _batches(blanks: _Blanks, sequence: Array, dp: Array, pp: Array) -> tuple[Ar
     accumulation, micro = number("grad_accum"), number("micro_batch")
     batch = number("global_batch", number("global_batch_tokens") / sequence)
     whole = np.where(np.isnan(micro), 1.0, micro) * dp * np.where(np.isnan(accumulation), 1.0, accumulation)
+    usual = (blanks.runs.words["kind"] == "run") & np.isnan(batch) & np.isnan(accumulation) & np.isnan(micro)
+    blanks.say(usual, "global_batch of GPT-3 at this size")
+    each = np.round(usual_batch_tokens(number("params_b", 0.0)) / sequence / dp)
+    whole = np.where(usual, np.maximum(1.0, each) * dp, whole)
     batch = np.where(np.isnan(batch), whole, batch)
     blanks.say(np.isnan(micro), "micro_batch")
     at_once = number("zero_stage", blanks.default("zero_stage")) >= 3  # sharded weights: a rank's batch in one piece
     pieces = np.where(np.isnan(accumulation), np.where(at_once, 1.0, batch / dp), accumulation)
-    micro = np.where(np.isnan(micro), np.maximum(1.0, np.floor(batch / (dp * pieces))), micro)
+    share = batch / (dp * pieces)  # in one piece on average, where a batch does not go evenly into its ranks
+    micro = np.where(np.isnan(micro), np.maximum(1.0, np.where(at_once, share, np.floor(share))), micro)
     # A framework whose batch setting is per rank cuts it into as many micro-batches as there are stages.
     split = (blanks.default("local_batch_is_split") > 0) & (pp > 1)
     blanks.say(split, "micro-batches = stages")
     micro = np.where(split, np.maximum(1.0, micro / pp), micro)
     return batch, np.minimum(micro, np.maximum(1.0, np.ceil(batch / dp)))
+
+
+def usual_batch_tokens(params_b: Array) -> Array:
+    """Tokens in a batch of a whole training that states none: GPT-3's at its size (Brown 2020, arXiv 2005.14165, table
+    2.1: 0.5 M to 0.76e9 parameters, 1 M to 2.7e9, 2 M to 13e9, 3.2 M)."""
+    return np.array([0.5e6, 1e6, 2e6, 3.2e6])[np.searchsorted([1.0, 5.0, 50.0], params_b)]
 
 
 def _groups(words: Text, ranks: Array, per_node: Array, tp: Array) -> Array:

@@ -113,6 +113,18 @@ def test_a_later_release_of_a_framework_is_a_generation_of_its_own(tmp_path: Pat
     assert table.generations(table.read(path)).tolist() == ["nemo", "megatron-bridge-26.06"]
 
 
+def test_a_whole_training_without_a_batch_has_gpt_3s_at_its_size(of: Callable[..., Validation]) -> None:
+    """Not one sequence a rank: a pipeline would idle, and each sequence would pay for gradients and optimizer."""
+    told = RUN | {"kind": "run", "params_b": "1.3", "total_tokens": "1e9", "total_gpu_hours": "50"}
+    blank = told | {"micro_batch": "", "global_batch": ""}
+    hours = [
+        next(one for one in of(row).rows if one["metric"] == "gpu_hours")
+        for row in (blank, told | {"micro_batch": "1", "global_batch": "488"}, told | {"micro_batch": "1"})
+    ]
+    assert hours[0]["predicted"] == pytest.approx(hours[1]["predicted"])
+    assert any("GPT-3" in one for one in hours[0]["assumed"])
+
+
 def test_a_machines_known_nodes_stand_for_what_a_table_says(of: Callable[..., Validation]) -> None:
     """Jean Zay's A100 nodes have eight GPUs: BLOOM, arXiv 2211.05100, §3.4."""
     place = {"gpu": "A100-80GB-SXM", "interconnect": "Jean Zay: 4x OmniPath", "step_time_s": "3"}
