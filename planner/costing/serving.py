@@ -166,20 +166,45 @@ def touched_weights_bytes(
 
 
 @formula(
-    "max(2·N_a·batch/(n·peak·η_c), weights/(n·bandwidth·η_b)) + cache/(n·bandwidth·η_b) + reductions + launches",
+    "2·L·a·(d + d_v)·s", unit="FLOP", source="2 a multiply-add: a score and a weighted value of each earlier token"
+)
+def decode_attention_flops(
+    layers: Number, heads: Number, head_dim: Number, value_dim: Number, length: Number
+) -> Number:
+    """FLOPs of attention to write one token after s others."""
+    return 2 * layers * heads * (head_dim + value_dim) * length
+
+
+@formula(
+    "2·L·a·(2·r + d_r)·s",
+    unit="FLOP",
+    source="DeepSeek-V2 (arXiv 2405.04434) §2.1.2: the ways up are absorbed into queries and outputs, so that every "
+    "head's score and value are of the latent itself",
+)
+def latent_decode_attention_flops(
+    layers: Number, heads: Number, latent_rank: Number, rotary_dim: Number, length: Number
+) -> Number:
+    """FLOPs of attention to write one token after s others from their latents. What is absorbed is done once a token
+    either way and counted with the parameters."""
+    return 2 * layers * heads * (2 * latent_rank + rotary_dim) * length
+
+
+@formula(
+    "max(2·N_a·batch/(n·peak·η_c), weights/(n·bandwidth·η_b)) + max(attention/(n·peak·η_c), cache/(n·bandwidth·η_b)) "
+    "+ reductions + launches",
     unit="s",
     source="Pope 2022 (arXiv 2211.05102) §2: each step reads the weights once for the batch, and each sequence's cache",
 )
 def decode_step_s(
     active: Number, batch: Number, weights: Number, cache: Number, gpus: Number, peak_flops: Number,
     compute_efficiency: Number, bandwidth_bytes_per_s: Number, bandwidth_efficiency: Number,
-    reductions_s: Number = 0.0, launches_s: Number = 0.0,
+    reductions_s: Number = 0.0, launches_s: Number = 0.0, attention: Number = 0.0,
 ) -> Number:  # fmt: skip
-    """Time to write one token of each sequence of the batch. Left out: the FLOPs of attention itself, few but with a
-    latent, where all heads read one and the same."""
-    bandwidth = gpus * bandwidth_bytes_per_s * bandwidth_efficiency
-    products = np.maximum(2 * active * batch / (gpus * peak_flops * compute_efficiency), weights / bandwidth)
-    return products + cache / bandwidth + reductions_s + launches_s
+    """Time to write one token of each sequence of the batch. `attention`: FLOPs of the batch's attention, which bind
+    where all heads read one latent; they are taken at the products' rate."""
+    bandwidth, rate = gpus * bandwidth_bytes_per_s * bandwidth_efficiency, gpus * peak_flops * compute_efficiency
+    products = np.maximum(2 * active * batch / rate, weights / bandwidth)
+    return products + np.maximum(attention / rate, cache / bandwidth) + reductions_s + launches_s
 
 
 @formula(
@@ -279,6 +304,7 @@ def step_s(model: Served, server: Server, batch: Number, length: Number) -> Numb
         model.active, batch, touched, batch * length * _cache_per_token(model), server.gpus, server.peak_flops,
         server.compute_efficiency, server.bandwidth_bytes_per_s, server.bandwidth_efficiency,
         reductions_s(model, server, batch), model.layers * server.launch_s,
+        batch * _attention_flops_per_token(model, length),
     )  # fmt: skip
 
 
@@ -340,3 +366,9 @@ def _cache_per_token(model: Served) -> Number:
     if model.latent_rank:
         return latent_cache_bytes_per_token(model.layers, model.latent_rank, model.rotary_dim, model.cache_bytes)
     return model.has_cache * cache_bytes_per_token(model.layers, model.kv_heads, model.head_dim, model.cache_bytes)
+
+
+def _attention_flops_per_token(model: Served, length: Number) -> Number:
+    if model.latent_rank:
+        return latent_decode_attention_flops(model.layers, model.heads, model.latent_rank, model.rotary_dim, length)
+    return decode_attention_flops(model.layers, model.heads, model.head_dim, model.value_dim, length)

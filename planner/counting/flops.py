@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from planner.counting.parameters import attention_block, feed_forward_parameters, latent_up_parameters
 from planner.formula import Number, formula
 from planner.plan.workload import Workload
@@ -104,7 +106,8 @@ def count(w: Workload) -> Flops:
     step_full = training_flops(w.batch, matmul, core_full, head)
     again = core_full * (1 - w.flash)
     if w.has_latent:
-        up = latent_up_parameters(w.heads, w.head_dim, w.value_dim, w.latent_rank, w.query_rank, w.rotary_dim)
+        queries_from = np.where(w.query_rank > 0, w.query_rank, w.hidden)[()]  # straight, without a latent of their own
+        up = latent_up_parameters(w.heads, w.head_dim, w.value_dim, w.latent_rank, queries_from, w.rotary_dim)
         again = again + matmul_flops(w.sequence, up) * attention_blocks
     repeated = recompute_flops(
         w.batch, matmul, core_full, again, w.recompute_full, w.recompute_selective, w.recompute_share

@@ -81,6 +81,18 @@ def test_reading_is_bound_by_compute_and_writing_by_bandwidth() -> None:
     assert serving.step_s(model, server, 1.0, 1.0) == pytest.approx(weights, rel=0.01)
 
 
+def test_attention_over_a_latent_is_bound_by_compute_once_its_cache_has_8_bits() -> None:
+    """All 128 heads of DeepSeek-V3 read one latent of 512 and 64: 2·128·1,088 FLOPs for 1,152 bytes in 16 bits, 242 a
+    byte; a model whose eight query heads share a key and value has 8."""
+    v3, llama = 2 * 128 * (2 * 512 + 64) / (2 * (512 + 64)), 2 * 64 * 256 / (2 * 2 * 8 * 128)
+    assert (round(v3), round(llama)) == (242, 8)
+    assert serving.latent_decode_attention_flops(61, 128, 512, 64, 1000) == 61 * 1000 * v3 * 1152
+    step = {"active": 0.0, "batch": 1.0, "weights": 0.0, "cache": 0.5e9, "gpus": 1.0, "peak_flops": 1e15}
+    step |= {"compute_efficiency": 0.7, "bandwidth_bytes_per_s": 3.35e12, "bandwidth_efficiency": 0.8}
+    assert serving.decode_step_s(**step, attention=1e9 * v3) == pytest.approx(1e9 * v3 / 0.7e15)
+    assert serving.decode_step_s(**step, attention=1e9 * llama) == pytest.approx(0.5e9 / (3.35e12 * 0.8))
+
+
 def test_a_batch_of_answers_is_cheaper_than_one_at_a_time() -> None:
     model, server = (
         serving.served(LLAMA, "bf16", 2.0),

@@ -79,6 +79,14 @@ def test_selective_recompute_repeats_one_attention_core_and_none_under_flash_att
     assert fused.step_hardware == fused.step_full
 
 
+def test_selective_recompute_of_a_latent_model_repeats_every_heads_queries_keys_and_values() -> None:
+    """DeepSeek-V2-Lite makes its queries straight from the stream: 16 heads of 192 from 2,048, and keys and values of
+    128 each from a latent of 512, in 27 layers."""
+    work = counted(model("deepseek-v2-lite"), sequence=4096, recompute_selective=1.0, flash=1.0)
+    once = 2 * 4096 * 27 * 16 * (192 * 2048 + 512 * (128 + 128))
+    assert work.step_hardware - work.step_full == pytest.approx(once, rel=1e-9)
+
+
 def test_recomputing_a_share_of_the_layers_repeats_that_share() -> None:
     m = model("llama-2-7b")
     half, whole = (counted(m, sequence=4096, recompute_full=1.0, recompute_share=share) for share in (0.5, 1.0))
