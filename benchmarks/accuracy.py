@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from planner.validation import score, table
+from planner.validation import run_table, score, table
 
 RIVALS = {
     "vtrain, 64 GPUs and more": "Calculon 15.4, llm-analysis 17.7, vTrain itself 14.7",
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the tables of runs")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    runs = table.joined([table.read(options.data / name) for name in ("runs_open.csv", "runs_vtrain_open.csv")])
+    runs = run_table.joined([run_table.read(options.data / name) for name in ("runs_open.csv", "runs_vtrain_open.csv")])
     runs = runs.where(np.isin(runs.words["kind"], ("benchmark", "run")) & (runs.words["quality"] != "C"))
     expressed = table.express(runs)
     with np.errstate(all="ignore"):

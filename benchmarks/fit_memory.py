@@ -27,8 +27,8 @@ from planner.counting import allocation, memory, parameters
 from planner.counting.allocation import Allocation
 from planner.formula import Array
 from planner.plan.workload import Workload
-from planner.validation import table
-from planner.validation.table import Runs
+from planner.validation import run_table, table
+from planner.validation.run_table import Runs
 
 BOUNDS = {
     "logit_bytes": (2.0, 18.0),  # bf16 logits alone … bf16, fp32, softmax, gradient and the last micro-batch's
@@ -56,7 +56,7 @@ PULL = 0.02
 
 def main() -> None:
     options = _options()
-    runs = table.read(options.data / "runs_open.csv")
+    runs = run_table.read(options.data / "runs_open.csv")
     kept = np.isfinite(runs.numbers["mem_gb_per_gpu"]) & (runs.words["mem_definition"] != "analytic")
     runs = runs.where(kept)
     expressed = table.express(runs)
@@ -145,7 +145,7 @@ def _report(
 
 
 def _fits(path: Path, constants: dict[str, Allocation]) -> None:
-    runs = table.read(path)
+    runs = run_table.read(path)
     runs = runs.where((runs.words["kind"] == "benchmark") & np.isin(runs.words["outcome"], ("ran", "failed")))
     expressed = table.express(runs)
     usable = expressed.skipped == ""

@@ -22,8 +22,8 @@ from planner import library
 from planner.counting import parameters
 from planner.timing import step
 from planner.timing.software import NAMES, Software, software
-from planner.validation import score, table
-from planner.validation.table import Runs
+from planner.validation import run_table, score, table
+from planner.validation.run_table import Runs
 
 BOUNDS = {
     "matmul_slowdown": (0.95, 1.5),
@@ -61,7 +61,7 @@ PULL = 0.12
 
 def read(folder: Path) -> Runs:
     """The open tables as one."""
-    return table.joined([table.read(folder / name) for name in ("runs_open.csv", "runs_vtrain_open.csv")])
+    return run_table.joined([run_table.read(folder / name) for name in ("runs_open.csv", "runs_vtrain_open.csv")])
 
 
 def scored(runs: Runs) -> Runs:

@@ -26,7 +26,7 @@ from planner.quality import fit, laws, lifetime, observed, points, task, tokeniz
 from planner.quality.ladder import forecast, text
 from planner.quality.ladder.result import Trained, points_of, seed_noise
 from planner.timing import calibration, fabric, profile, profile_history, selection
-from planner.validation import own, run_list, score, table
+from planner.validation import own, run_list, run_table, validate
 
 UNKNOWN_GPU = profile.Device(kind="cuda", name="none of them", memory_bytes=2**30)
 """Every data sheet is looked at for one of its name."""
@@ -107,9 +107,9 @@ def _of_measurements() -> dict[str, Reader]:
         "own profile": Reader([few], "measured/mine.json", lambda path: _measured(base)),
         "collectives": Reader([_collectives()], "measured/mine.json", _exchanged),
         "partial profile": Reader([partial], f"p.json{journal.SUFFIX}", journal.recover),
-        "runs": Reader([runs], "runs.csv", score.validate),
+        "runs": Reader([runs], "runs.csv", validate),
         "own runs": Reader([runs], "runs.csv", lambda path: own.append(base, {"as_of": "today"})),
-        "run list": Reader([_json(listed)], "run_lists/mine.json", lambda path: (run_list.own(), score.validate(path))),
+        "run list": Reader([_json(listed)], "run_lists/mine.json", lambda path: (run_list.own(), validate(path))),
         "calibration": Reader([_json(corrected)], "calibrations/a.json", lambda path: calibration.load("a")),
     }  # fmt: skip
 
@@ -235,7 +235,7 @@ def _launched(base: Plan, name: str) -> list[Plan]:
 
 def _run(row: int) -> dict[str, Any]:
     """A shipped run as a list of runs has it."""
-    runs = table.read(SHIPPED / "runs.csv")
+    runs = run_table.read(SHIPPED / "runs.csv")
     told = {name: str(runs.words[name][row]) for name in ("id", "gpu", "framework", "model_name", "precision")}
     numbers = {
         name: float(value[row]) for name, value in runs.numbers.items() if value[row] == value[row] and value[row] >= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from planner import library, units
@@ -113,6 +114,34 @@ def offer_names(plan: Plan) -> list[str]:
         return ["", *dict.fromkeys(one.name for one in offers.known(plan.cluster.accelerator.name) if one.name)]
     except TrainplanError:
         return [""]
+
+
+def offer_rows(plan: Plan) -> list[dict[str, Any]]:
+    """The offers of the plan's accelerator, the cheapest first, each with its date and age."""
+    found = []
+    for one in offers.known(plan.cluster.accelerator.name):
+        price = quote.of_offer(one)
+        found.append({
+            "usd_per_gpu_hour": one.usd_per_gpu_hour, "told": one.told, "name": one.name, "as_of": one.as_of or None,
+            "age": price.age_text() or None, "age_days": price.age_days(), "is_stale": price.is_stale(),
+            "purchase": one.purchase,
+        })  # fmt: skip
+    return found
+
+
+def offers_told(plan: Plan, rows: list[dict[str, Any]]) -> str:
+    """How many offers there are and of when, and when the clouds' own were last fetched."""
+    days = sorted(row["as_of"] for row in rows if row["as_of"])
+    seen = f", seen {days[0]} to {days[-1]}" if days else ""
+    count = f"{len(rows):,} offer{'' if len(rows) == 1 else 's'} of {plan.cluster.accelerator.name}{seen}."
+    path = offers.kept_path()
+    fetched = (
+        f"The clouds' own were fetched on {date.fromtimestamp(library.stamp(path)[0] / 1e9)}."
+        if path.is_file()
+        else "The clouds' own were never fetched."
+    )
+    broken = [f"Left out: {one.splitlines()[0]}." for one in offers.left_out(kept=False)]
+    return " ".join([count, fetched, *broken])
 
 
 def hardware_figure(plan: Plan, name: str) -> Figure | None:

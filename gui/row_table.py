@@ -43,6 +43,8 @@ class Column:
     """The colour's name in the theme (`good`, `bad`, `muted`), or nothing."""
     sort_by: str = ""
     """The key by whose values it is sorted, where that is another one."""
+    of_row: Callable[[dict[str, Any]], str] | None = None
+    """How a cell reads, where that takes more of the row than one value; asked for the rows that are seen."""
 
 
 class RowModel(QAbstractTableModel):
@@ -80,8 +82,11 @@ class RowModel(QAbstractTableModel):
 
     def text(self, line: int, column: int) -> str:
         """A cell as it reads."""
-        value = self.rows[self._order[line]].get(self.columns[column].key)
-        return "" if value is None else self.columns[column].show(value)
+        row, one = self.rows[self._order[line]], self.columns[column]
+        if one.of_row is not None:
+            return one.of_row(row)
+        value = row.get(one.key)
+        return "" if value is None else one.show(value)
 
     def data(self, index: QModelIndex, role: int = ROLE.DisplayRole) -> Any:
         """A cell: its text, its value (`UserRole`), how it looks."""
@@ -194,6 +199,10 @@ class RowTable(QTableView):
         """The current row, -1 where there is none."""
         index = self.currentIndex()
         return self.rows.row_at(index.row()) if index.isValid() else -1
+
+    def selected(self) -> list[int]:
+        """The selected rows in the order of the screen."""
+        return [self.rows.row_at(line) for line in sorted({one.row() for one in self.selectionModel().selectedRows()})]
 
     def choose(self, row: int) -> None:
         """Make a row the current one, and bring it into view."""

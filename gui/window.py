@@ -308,15 +308,24 @@ class Window(Shell):
         return entries + [Entry(f"New from example: {name}", "", act) for name, act in self._examples()]
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """One file may be dropped: a plan, a model's config, or another program's training config."""
-        if len(event.mimeData().urls()) == 1 and event.mimeData().urls()[0].isLocalFile():
+        """Files of this machine: one is a plan, a model's config or another program's training config; several, or a
+        folder, are plans to compare."""
+        urls = event.mimeData().urls()
+        if urls and all(url.isLocalFile() for url in urls):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open it, once the drop is over: a question about unsaved edits must not hold the other program."""
-        path = Path(event.mimeData().urls()[0].toLocalFile())
+        """Open them, once the drop is over: a question about unsaved edits must not hold the other program."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls()]
         event.acceptProposedAction()
-        QTimer.singleShot(0, self, lambda: self.files.take(path))
+        QTimer.singleShot(0, self, lambda: self._take_dropped(paths))
+
+    def _take_dropped(self, paths: list[Path]) -> None:
+        if len(paths) == 1 and not paths[0].is_dir():
+            self.files.take(paths[0])
+        else:
+            self.show_page("compare")
+            self.page("compare").open_many(paths)
 
     def recover(self, leftover: Leftover) -> bool:
         """Take the edits of a crashed run; they count as unsaved. False where one's own are kept instead."""
@@ -346,7 +355,7 @@ class Window(Shell):
         self.jobs.put(key, page.job_name(arguments), arguments, page.follow, was_asked=not is_automatic)
 
     def estimate_again(self) -> None:
-        """A profile was measured: the plan's estimate and those of the scenarios may be others."""
+        """A profile was measured, or offers were fetched: the plan's estimate and the scenarios' may be others."""
         for page in self.pages.values():
             page.forget_estimates()
         self.estimator.ask_again()
@@ -394,7 +403,7 @@ class Window(Shell):
             self._show_sign(key)
         if order.was_asked and not self.isActiveWindow():
             QApplication.alert(self)  # the window's entry in the task bar asks to be looked at
-        if key == "profile" and order.was_asked:
+        if key in ("profile", "hardware") and order.was_asked:  # both leave behind what estimates rest on
             for window in QApplication.topLevelWidgets():
                 if isinstance(window, Window):
                     window.estimate_again()

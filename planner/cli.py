@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from planner import __version__
 from planner.errors import InputError, TrainplanError, shorten, without_window
-from planner.units import percent
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
@@ -98,6 +97,7 @@ def command_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     from planner.quality import lifetime_command as lifetime
     from planner.quality import tokens_command as tokens
     from planner.quality.ladder import command as ladder
+    from planner.scenarios import survey_command as survey
     from planner.search import network_command as network
 
     profiling.add_parser(commands)
@@ -109,6 +109,7 @@ def command_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     tokens.add_parser(commands)
     interchange.add_parser(commands, add_plan_arguments, plan_of)
     prices.add_parser(commands, print_table, print_json)
+    survey.add_parser(commands, print_table, print_json)
     shots = commands.add_parser("screenshots", help="one PNG a page of the app, drawn offscreen")
     shots.add_argument("folder", metavar="DIR")
     shots.add_argument("--theme", choices=("light", "dark"), default="light")
@@ -410,41 +411,9 @@ def _add_validate(commands: Any) -> None:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from planner import validation
+    from planner.validation import command
 
-    result = validation.validate(Path(options.runs) if options.runs else None)
-    if options.events:
-        print(json.dumps({"event": "finished", **result.json}, ensure_ascii=False, allow_nan=False), flush=True)
-        return 0
-    if options.json:
-        print_json(result.json)
-        return 0
-    scored = [row for row in result.rows if not row["skipped"] and row["metric"] != "fits"]
-    print_table(("run", "source", "metric", "published", "predicted", "error"), map(_run_row, scored))
-    print()
-    if result.summary["n"]:
-        header = ("source", "n", "mean |error|", "median |error|", "90th percentile", "bias", "inside band")
-        rows = [_score_row(name, score) for name, score in result.by_source.items()]
-        print_table(header, [*rows, _score_row("all", result.summary)])
-    else:
-        print("no step time to score")
-    skipped = sum(1 for row in result.rows if row["skipped"])
-    if skipped:
-        print(f"{skipped} rows skipped; --json lists why", file=sys.stderr)
-    return 0
-
-
-def _run_row(row: dict[str, Any]) -> tuple[str, ...]:
-    from planner import units
-    from planner.validation import UNITS
-
-    published, predicted = (units.show(row[key], UNITS[row["metric"]]) for key in ("published", "predicted"))
-    return row["id"], row["source"], row["metric"], published, predicted, percent(row["error"], sign=True)
-
-
-def _score_row(name: str, score: dict[str, Any]) -> tuple[str, ...]:
-    sizes = (percent(score[key]) for key in ("mape", "median_abs_error", "p90_abs_error"))
-    return name, str(score["n"]), *sizes, percent(score["bias"], sign=True), percent(score["within_band"], 0)
+    return command.run(options, print_table)
 
 
 def _screenshots(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from planner.plan import file, shipped
 from planner.quality import laws, points
 from planner.quality.ladder import text as ladder_text
 from planner.timing import profile
-from planner.validation import table
+from planner.validation import run_table
 
 
 def test_a_name_is_found_however_it_is_spaced_and_cased() -> None:
@@ -95,8 +95,9 @@ def test_a_file_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "read",
     [
-        library.read_json, lambda path: laws.law(f"{path.parent}/./{path.name}"), profile.load, points.read, table.read,
-        lambda path: ladder_text.read(str(path)), lambda path: formats.read(path, None, file.load("gpt2")),
+        library.read_json, lambda path: laws.law(f"{path.parent}/./{path.name}"), profile.load, points.read,
+        run_table.read, lambda path: ladder_text.read(str(path)),
+        lambda path: formats.read(path, None, file.load("gpt2")),
     ],
     ids=["json", "law", "profile", "points", "runs", "text", "config"],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
@@ -24,8 +24,10 @@ from gui.chart_view import ChartView
 from gui.comparison_tree import ComparisonTree
 from gui.document import Document
 from gui.fields import CheckField, ComboField
+from gui.jobs import Job
 from gui.linked_chart import LinkedChart
 from gui.pages.page import Page
+from gui.plan_survey import PlanSurvey
 from gui.scenario_shelf import MOST, Shelf
 from gui.sidebar import Sign
 from gui.slices import Slices
@@ -67,6 +69,8 @@ class ComparePage(Page):
     """Keeps scenarios, asks for sensitivity and advice when they are looked at, and never while one types."""
 
     key = "compare"
+    run = Signal(list)
+    cancel = Signal()
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
@@ -83,11 +87,20 @@ class ComparePage(Page):
         self._quiet.timeout.connect(self._ask)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("compare.tabs")
-        self.tabs.setAccessibleName("Scenarios, sensitivity, advice")
+        self.tabs.setAccessibleName("Scenarios, sensitivity, advice, many plans")
         self.tabs.tabBar().setDrawBase(False)
         self.tabs.addTab(self._make_scenarios(), "Scen&arios")
         self.tabs.addTab(self._make_sensitivity(), "W&hat would change the answer?")
         self.tabs.addTab(self._make_advice(), "Ad&vice")
+        self.survey = PlanSurvey()
+        self.tabs.addTab(self.survey, "Many p&lans")
+        for ours, theirs in (
+            (self.run, self.survey.run), (self.cancel, self.survey.cancel), (self.failed, self.survey.failed),
+            (self.explain_figure, self.survey.explain_figure),
+        ):  # fmt: skip
+            theirs.connect(ours)
+        self.survey.kept.connect(self._keep_of_many)
+        self.survey.taken.connect(self._become)
         self.tabs.currentChanged.connect(lambda _: self._ask())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -223,10 +236,39 @@ class ComparePage(Page):
     def use(self, number: int) -> None:
         """Make a scenario the plan, as one step that can be undone."""
         kept = self.shelf.kept[number]
-        sections = {name: getattr(kept.plan, name) for name in type(kept.plan).model_fields}
+        self._become(kept.plan, kept.name)
+
+    def _become(self, plan: Plan, name: str) -> None:
+        sections = {field: getattr(plan, field) for field in type(plan).model_fields}
         changes = {n: v.model_dump() if hasattr(v, "model_dump") else v for n, v in sections.items()}
-        if self._attempt(lambda: self.document.apply(changes, f"scenario {kept.name}")):
-            self.done.emit(f"The plan is now {kept.name}. Ctrl+Z takes it back.")
+        if self._attempt(lambda: self.document.apply(changes, f"scenario {name}")):
+            self.done.emit(f"The plan is now {name}. Ctrl+Z takes it back.")
+
+    # Many plans, estimated by a job.
+
+    def open_many(self, paths: list[Path]) -> None:
+        """List the plans of folders and files."""
+        self.tabs.setCurrentWidget(self.survey)
+        self.survey.open(paths)
+
+    def begin(self) -> None:
+        """Estimate the many plans again."""
+        self.survey.begin()
+
+    def follow(self, job: Job) -> None:
+        """Show a job as it goes."""
+        self.survey.follow(job)
+
+    def job_name(self, arguments: list[str]) -> str:
+        """What the job is called while it runs."""
+        return "Comparison"
+
+    def _keep_of_many(self, plan: Plan, name: str) -> None:
+        if self.shelf.is_full:
+            self.failed.emit(f"{MOST} scenarios are the most; remove one first. {name} was not added.")
+            return
+        self._keep(plan, name)
+        self.done.emit(f"{name} is among the scenarios")
 
     def _show_shelf(self) -> None:
         clear(self._cards.layout())
@@ -294,7 +336,7 @@ class ComparePage(Page):
         tab = self.tabs.currentIndex()
         if tab == 0 and self.shelf.kept and "0" not in self._asked:
             self._run("0", True, self._comparing(), self._take_comparison)
-        elif tab > 0 and estimate is not None and self._asked.get(str(tab)) is not estimate:
+        elif tab in (1, 2) and estimate is not None and self._asked.get(str(tab)) is not estimate:
             from planner.scenarios.advice import advising
             from planner.scenarios.sensitivity import swinging
 

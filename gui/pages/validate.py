@@ -19,6 +19,7 @@ from gui.linked_chart import LinkedChart
 from gui.pages.page import Page
 from gui.row_table import Column, RowTable
 from gui.sidebar import Sign
+from gui.slices import Slices
 from gui.state import State
 from gui.style_sheet import mark
 from gui.widgets import beside, button, column, elided, framed, label, row
@@ -27,6 +28,7 @@ from planner.errors import TrainplanError
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
+    from planner.validation.statistics import Sample
 
 METRICS = {
     "step_time_s": "Step time", "memory_bytes": "Memory", "gpu_hours": "GPU-hours", "energy_kwh": "Energy",
@@ -56,6 +58,20 @@ def _tone_of_error(one: dict[str, Any]) -> str:
     return "bad" if one["error"] is not None and abs(one["error"]) > FAR else ""
 
 
+VERDICTS = {"published": ("ran", "failed"), "predicted": ("fits", "does not fit")}
+
+
+def _text(name: str, one: dict[str, Any]) -> str:
+    """A row's figure in its unit, or whether it ran and is said to fit."""
+    from planner.validation import UNITS
+
+    value = one[name]
+    if value is None:
+        return ""
+    yes, no = VERDICTS[name]
+    return (yes if value else no) if one["metric"] == "fits" else units.show(value, UNITS[one["metric"]])
+
+
 def _score(name: str) -> Any:
     return lambda value: show_score(name, value)
 
@@ -75,20 +91,20 @@ ROWS = [
     Column("error", "Error", partial(units.percent, sign=True), "Predicted ÷ published − 1", tone=_tone_of_error),
     Column("inside_band", "In band", lambda inside: "✓" if inside else "✕ outside", "Inside the 80 % interval",
            is_words=True, tone=lambda one: "" if one["inside_band"] is not False else "bad"),
-    Column("published_text", "Published", sort_by="published"),
-    Column("predicted_text", "Predicted", sort_by="predicted"),
+    Column("published_text", "Published", sort_by="published", of_row=partial(_text, "published")),
+    Column("predicted_text", "Predicted", sort_by="predicted", of_row=partial(_text, "predicted")),
     Column("gpu", "GPU", is_words=True),
     Column("source", "Source", is_words=True),
     Column("skipped", "Why skipped", is_words=True),
-    Column("assumed_text", "Assumed", is_words=True, tip="Fields that the source leaves blank"),
+    Column("assumed", "Assumed", ", ".join, "Fields that the source leaves blank", is_words=True),
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """What the chart draws: rows of one metric that have both figures."""
+    """What the chart draws: rows of one metric that have both figures, or some that stand for them."""
 
-    rows: list[dict[str, Any]]
+    sample: Sample
     metric: str
     unit: str
 
@@ -105,6 +121,9 @@ class ValidatePage(Page):
     def __init__(self, document: Document) -> None:
         super().__init__(document)
         self._answer: dict[str, Any] = {}
+        self._coming = _Rows()
+        self._rows = _Rows()
+        self._explaining = Slices(self)
         self._lines: list[dict[str, Any]] = []
         self._drawn: list[dict[str, Any]] = []
         self._has_begun = self._is_running = False
@@ -220,9 +239,17 @@ class ValidatePage(Page):
         self.begin()
 
     def follow(self, job: Job) -> None:
-        """Show a job as it goes."""
+        """Show a job as it goes; its rows are kept until the answer is whole."""
+        self._coming = _Rows()
         job.started.connect(lambda: self._say("Predicting every run…", "muted"))
+        job.event.connect(self._take)
         job.ended.connect(self._end)
+
+    def _take(self, told: dict[str, Any]) -> None:
+        if told.get("event") == "rows":
+            self._coming.add(told["rows"])
+        elif told.get("event") == "progress":
+            self._say(f"{told['doing'][:1].upper()}{told['doing'][1:]} ({told['fraction']:.0%})…", "muted")
 
     def job_name(self, arguments: list[str]) -> str:
         """What the job is called while it runs."""
@@ -233,6 +260,7 @@ class ValidatePage(Page):
         path = self.runs.currentData()
         if outcome.status == "done" and outcome.result.get("event") == "finished":
             self._good = path
+            self._rows, self._coming = self._coming, _Rows()
             self._show_answer(outcome.result)
             return
         if path != self._good:
@@ -248,14 +276,12 @@ class ValidatePage(Page):
 
     def _show_answer(self, answer: dict[str, Any]) -> None:
         self._answer = answer
-        rows, summary = answer["rows"], answer["summary"]
-        for one in rows:
-            _tell(one)
+        summary, found = answer["summary"], self._rows
         for name, card in self.cards.items():
             card.show_text(show_score(name, summary[name]))
-        skipped = sum(bool(one["skipped"]) for one in rows)
-        sources = len({one["source"] for one in rows})
-        self._say(f"✓ {len(rows):,} figures of {sources} source{'' if sources == 1 else 's'}; {skipped} skipped", "")
+        sources = len(found.sources)
+        told = f"✓ {found.count:,} figures of {sources:,} source{'' if sources == 1 else 's'}"
+        self._say(f"{told}; {len(found.by_metric[SKIPPED]):,} skipped", "")
         self.others.setText(_others(answer))
         self.by_source.show_rows(_scores(answer["by_source"], summary), "No step time to score.")
         self.by_gpu.show_rows(_scores(answer["by_gpu"], summary), "No step time to score.")
@@ -267,29 +293,27 @@ class ValidatePage(Page):
     # Rows, filtered.
 
     def _fill_choices(self) -> None:
-        scored = [one for one in self._answer["rows"] if not one["skipped"]]
-        counts = {name: sum(one["metric"] == name for one in scored) for name in METRICS}
-        choices = [(f"{title} ({counts[name]})", name) for name, title in METRICS.items() if counts[name]]
-        choices.append((f"Skipped ({len(self._answer['rows']) - len(scored)})", SKIPPED))
+        counts = {name: len(rows) for name, rows in self._rows.by_metric.items()}
+        choices = [(f"{title} ({counts[name]:,})", name) for name, title in METRICS.items() if counts[name]]
+        choices.append((f"Skipped ({counts[SKIPPED]:,})", SKIPPED))
         _fill(self.metric, choices)
-        names = sorted({one["source"] for one in self._answer["rows"]})
-        _fill(self.source, [(ALL_SOURCES, ""), *((name, name) for name in names)])
+        _fill(self.source, [(ALL_SOURCES, ""), *((name, name) for name in sorted(self._rows.sources))])
 
     def _fill_rows(self) -> None:
+        from planner.validation.statistics import sample
+
         metric, source = self.metric.currentData(), self.source.currentData()
-        self._lines = [
-            one for one in self._answer.get("rows", [])
-            if (SKIPPED if one["skipped"] else one["metric"]) == metric and source in ("", one["source"])
-        ]  # fmt: skip
+        self._lines = [one for one in self._rows.by_metric.get(metric, []) if source in ("", one["source"])]
         hidden = {"skipped": metric != SKIPPED, "inside_band": metric != "step_time_s", "source": bool(source)}
         hidden |= dict.fromkeys(("published_text", "predicted_text"), metric == SKIPPED)
         hidden["error"] = metric in (SKIPPED, "fits")
         for number, one in enumerate(ROWS):
             self.table.setColumnHidden(number, hidden.get(one.key, False))
         self.table.show_rows(self._lines, "No such rows.")
-        self._drawn = [one for one in self._lines if one["error"] is not None and one["published"] and one["predicted"]]
+        drawn = sample(self._lines)
+        self._drawn = drawn.rows
         self.chart.choose(-1)
-        self.chart.show_data(Points(self._drawn, METRICS.get(metric, "Figure"), _unit(metric)))
+        self.chart.show_data(Points(drawn, METRICS.get(metric, "Figure"), _unit(metric)))
 
     def _choose_line(self, line: int) -> None:
         one = self._lines[line]
@@ -299,34 +323,39 @@ class ValidatePage(Page):
         self.tabs.setCurrentIndex(0)
         self.table.choose(next(line for line, one in enumerate(self._lines) if one is self._drawn[number]))
 
-    def _figure(self, one: dict[str, Any], *, published: bool = False) -> Figure | None:
-        """A row's prediction, or its published figure; said where there is none."""
+    def _figure(self, one: dict[str, Any]) -> Figure | None:
+        """A row's prediction; said where there is none."""
         from planner.validation.derivation import explained
 
-        if one["skipped"]:
-            self.failed.emit(f"Nothing is predicted of {one['id']}: {one['skipped']}")
-            return None
-        path = Path(self._good) if self._good else None
         try:
-            return explained(one["id"], one["metric"], path)[published]
+            return explained(one["id"], one["metric"], self._path)[0]
         except TrainplanError as error:
             self.failed.emit(str(error))
             return None
 
+    @property
+    def _path(self) -> Path | None:
+        return Path(self._good) if self._good else None
+
     def _explain(self, one: dict[str, Any], published: bool) -> None:
-        found = self._figure(one, published=published)
-        if found is not None:
-            self.explain_figure.emit(found)
+        """Open the derivation of a row's prediction, or its published figure, once it is found in the table."""
+        from planner.validation.derivation import explaining
+
+        if one["skipped"]:
+            self.failed.emit(f"Nothing is predicted of {one['id']}: {one['skipped']}")
+            return
+        steps = explaining(one["id"], one["metric"], self._path)
+        self._explaining.run(steps, lambda found: self.explain_figure.emit(found[published]), self.failed.emit)
 
     def _explain_card(self, name: str) -> None:
-        from planner.validation.score import score_figure
+        from planner.validation.statistics import score_figure
 
         found = score_figure(name, self._answer["summary"], "the table") if self._answer else None
         if found is not None:
             self.explain_figure.emit(found)
 
     def _explain_score(self, table: RowTable, line: int, column: str) -> None:
-        from planner.validation.score import score_figure
+        from planner.validation.statistics import score_figure
 
         scored = table.rows.rows[line]
         found = score_figure(column, scored, "the table" if scored["is_all"] else scored["name"])
@@ -356,6 +385,22 @@ class ValidatePage(Page):
     def sign(cls, state: State) -> Sign:
         """Before the first run."""
         return Sign("–", "muted", "not run yet")
+
+
+class _Rows:
+    """The rows of an answer as they come, by what they are shown under."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.by_metric: dict[str, list[dict[str, Any]]] = {name: [] for name in (*METRICS, SKIPPED)}
+        self.sources: set[str] = set()
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        """More of them."""
+        self.count += len(rows)
+        for one in rows:
+            self.by_metric[SKIPPED if one["skipped"] else one["metric"]].append(one)
+            self.sources.add(one["source"])
 
 
 class _ScoreCard(QFrame):
@@ -433,17 +478,6 @@ def _unit(metric: str) -> str:
     from planner.validation import UNITS
 
     return UNITS.get(metric, "")
-
-
-def _tell(one: dict[str, Any]) -> None:
-    """Add the texts of a row: its figures in their unit, or whether it ran and is said to fit."""
-    unit = _unit(one["metric"])
-    for name, (yes, no) in {"published": ("ran", "failed"), "predicted": ("fits", "does not fit")}.items():
-        value = one[name]
-        text = None if value is None else units.show(value, unit)
-        one[f"{name}_text"] = (yes if value else no) if one["metric"] == "fits" and value is not None else text
-    one["skipped"] = one["skipped"] or None
-    one["assumed_text"] = ", ".join(one["assumed"]) or None
 
 
 def _scores(groups: dict[str, dict[str, Any]], summary: dict[str, Any]) -> list[dict[str, Any]]:

@@ -82,9 +82,14 @@ def pareto(chart: Any, source: Any) -> Any:
     return chart.Data.of_rows(source.rows, source.against, plan)
 
 
+def plans(chart: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """The rows of a survey of plans."""
+    return chart.Data.of_rows(rows)
+
+
 def predicted_against_published(chart: Any, source: Any) -> Any:
     """Rows of a validation, of one metric."""
-    return chart.Data.of_rows(source.rows, source.metric, source.unit)
+    return chart.Data.of_rows(source.sample.rows, source.metric, source.unit, source.sample.errors)
 
 
 def measured_rates(chart: Any, rows: Sequence[Row]) -> Any:

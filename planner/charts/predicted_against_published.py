@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from planner import units
 from planner.charts import scatter, style, ticks
 from planner.charts.labels import Label, place
 from planner.charts.style import Table, Theme
+from planner.formula import Array
 from planner.units import show
 
 TITLE = "Predicted against published"
@@ -49,15 +50,30 @@ class Data:
     marks: tuple[Mark, ...] = ()
     metric: str = "Step time"
     unit: str = "s"
+    errors: Array | None = None
+    """Of all rows, where the marks are a sample of them."""
 
     @classmethod
-    def of_rows(cls, rows: Iterable[Mapping[str, Any]], metric: str = "Step time", unit: str = "s") -> Data:
-        """From rows as `validate --json` has them; those without a prediction are left out."""
+    def of_rows(
+        cls, rows: Iterable[Mapping[str, Any]], metric: str = "Step time", unit: str = "s", errors: Array | None = None
+    ) -> Data:
+        """From rows as `validate --json` has them; those without a prediction are left out. errors: of all rows, where
+        these are a sample."""
         return cls(tuple(
             Mark(row["id"], row["source"], row["gpu"], float(row["published"]), float(row["predicted"]),
                  row["inside_band"])
             for row in rows if row["published"] and row["predicted"]
-        ), metric, unit)  # fmt: skip
+        ), metric, unit, errors)  # fmt: skip
+
+    @property
+    def count(self) -> int:
+        """Rows that the sentence speaks of."""
+        return len(self.marks) if self.errors is None else len(self.errors)
+
+    def within(self, share: float) -> float:
+        """Share of the rows that miss by at most this share."""
+        errors = np.array([mark.error for mark in self.marks]) if self.errors is None else self.errors
+        return float(np.mean(np.abs(errors) <= share))
 
 
 def points(data: Data) -> list[tuple[float, float]]:
@@ -119,11 +135,6 @@ def table(data: Data) -> Table:
     ]
 
 
-def within(marks: Sequence[Mark], share: float) -> int:
-    """How many rows miss by at most this share."""
-    return sum(abs(mark.error) <= share for mark in marks)
-
-
 def _limits(data: Data) -> tuple[float, float]:
     seen = [value for mark in data.marks for value in (mark.published, mark.predicted)]
     return min(seen) / 1.6, max(seen) * 1.6
@@ -182,8 +193,6 @@ def _labels(data: Data, theme: Theme) -> list[Label]:
 
 
 def _subtitle(data: Data) -> str:
-    count = len(data.marks)
-    near, far = (
-        f"{units.percent(within(data.marks, share) / count, 0)} within ±{units.percent(share, 0)}" for share in ERRORS
-    )
-    return f"{count:,} row{'' if count == 1 else 's'}; {near}, {far}"
+    near, far = (f"{units.percent(data.within(share), 0)} within ±{units.percent(share, 0)}" for share in ERRORS)
+    drawn = f"; {len(data.marks):,} of them drawn" if data.count > len(data.marks) else ""
+    return f"{data.count:,} row{'' if data.count == 1 else 's'}; {near}, {far}{drawn}"

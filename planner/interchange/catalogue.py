@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from datetime import date
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from planner import library
-from planner.errors import MissingError, shorten
+from planner.errors import CancelledError, MissingError, shorten
 from planner.plan.dates import last_day
 from planner.plan.offers import Offer, PriceList, kept_path
 from planner.writing import write_atomically
 
 DEADLINE_S = 30.0
+_LOOK_S = 0.1
+"""How often it is looked whether the fetching is cancelled."""
 _CHILD = Path(__file__).with_name("catalogue_child.py")
+_WITHOUT = "gpuhunt, which fetches the offers, is not there"
 _INSTALL = "install it: pip install 'trainplan[prices]'"
 _OFFLINE = "the offers kept from before are unchanged; try again later, or with a longer --timeout"
 
@@ -55,10 +60,10 @@ class Fetched(_Part):
     items: list[Any]
 
 
-def refresh(deadline_s: float = DEADLINE_S) -> PriceList:
+def refresh(deadline_s: float = DEADLINE_S, is_cancelled: Callable[[], bool] = lambda: False) -> PriceList:
     """Fetch the catalogue and keep it in the user's folder. Raises `MissingError`, and the kept one stays, where
-    gpuhunt is missing or the catalogue does not come within the deadline."""
-    found = price_list(read(_fetched(deadline_s)), date.today())
+    gpuhunt is missing or the catalogue does not come within the deadline; `CancelledError` when cancelled."""
+    found = price_list(read(_fetched(deadline_s, is_cancelled)), date.today())
     path = kept_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(
@@ -100,6 +105,11 @@ def price_list(fetched: Fetched, today: date) -> PriceList:
     )  # fmt: skip
 
 
+def missing() -> str:
+    """What keeps a refresh from being tried, in one sentence; blank where nothing does. Connects to nothing."""
+    return "" if find_spec("gpuhunt") else f"{_WITHOUT}; {_INSTALL}"
+
+
 def accelerator_of(gpu: str, memory_gb: float | None, instance: str) -> str:
     """The known accelerator that a provider's GPU surely is, by `profiles/gpuhunt.json`; blank where it may be others
     too."""
@@ -110,20 +120,36 @@ def accelerator_of(gpu: str, memory_gb: float | None, instance: str) -> str:
     return ""
 
 
-def _fetched(deadline_s: float) -> str:
-    command = [sys.executable, "-P", str(_CHILD)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=deadline_s, env={**os.environ}, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise MissingError(f"the catalogue did not come within {deadline_s:g} s; {_OFFLINE}") from None
+def _fetched(deadline_s: float, is_cancelled: Callable[[], bool]) -> str:
+    done = _child(deadline_s, is_cancelled)
     last = shorten((done.stderr.strip().splitlines() or ["no reason given"])[-1], 200)
     if done.returncode == 4:
-        raise MissingError(f"gpuhunt, which fetches the offers, is not there ({last}); {_INSTALL}")
+        raise MissingError(f"{_WITHOUT} ({last}); {_INSTALL}")
     if done.returncode != 0:
         raise MissingError(f"the catalogue cannot be fetched ({last}); {_OFFLINE}")
     return done.stdout
+
+
+def _child(deadline_s: float, is_cancelled: Callable[[], bool]) -> subprocess.CompletedProcess[str]:
+    """The process that fetches, to its end. It is ended with this one's work: at the deadline, and when cancelled."""
+    command = [sys.executable, "-P", str(_CHILD)]
+    end = time.monotonic() + deadline_s
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as child:
+        out = told = None
+        while out is None:
+            try:
+                out, told = child.communicate(timeout=_LOOK_S)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > end:
+                    child.kill()
+                    raise MissingError(f"the catalogue did not come within {deadline_s:g} s; {_OFFLINE}") from None
+            except BaseException:
+                child.kill()
+                raise
+            if is_cancelled():  # Ctrl+C ends the child as well, so that this is asked of one that has ended, too
+                child.kill()
+                raise CancelledError("cancelled; the offers kept from before are unchanged")
+        return subprocess.CompletedProcess(command, child.returncode, out, told)
 
 
 def _offer(item: Item, as_of: str) -> Offer:

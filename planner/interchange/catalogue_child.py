@@ -25,7 +25,7 @@ def main() -> int:
         items = catalogue.query(min_gpu_count=1)
     except Exception as error:  # whatever a download can raise
         told = error.__cause__ or error
-        print(f"{type(told).__name__}: {told}", file=sys.stderr)
+        print(f"{type(told).__name__}: {getattr(told, 'reason', told)}", file=sys.stderr)
         return 5
     loaded = {name: one.version for name, one in catalogue.catalog.items()}
     json.dump({"gpuhunt": version("gpuhunt"), "versions": loaded, "items": list(map(_plain, items))}, sys.stdout)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner import library
-from planner.errors import InputError, UnknownNameError
+from planner.errors import InputError, TrainplanError, UnknownNameError
 
 if TYPE_CHECKING:
-    from planner.plan.offers import Offer
+    from planner.plan.offers import Offer, PriceList
 
 MOST_SHOWN = 30
 COLUMNS = (
@@ -44,6 +45,7 @@ def add_parser(subparsers: Any, print_table: Callable[..., None], print_json: Ca
     )
     parser.add_argument("--json", action="store_true", help="one JSON object with all of them")
     parser.add_argument("--csv", metavar="FILE", help="write all of them as a table")
+    parser.add_argument("--events", action="store_true", help="of --refresh print JSON lines, and list nothing")
     parser.set_defaults(run=lambda options: run(options, print_table, print_json))
 
 
@@ -53,13 +55,12 @@ def run(options: argparse.Namespace, print_table: Callable[..., None], print_jso
         raise InputError("--csv takes the name of a file; the one given is blank")
     if not 0 < options.timeout < 1e6 or options.top < 1:
         raise InputError("--timeout and --top take a number above 0")
+    if options.events:
+        return _told(options)
     if options.refresh:
-        from planner.interchange import catalogue
-
-        fetched = catalogue.refresh(options.timeout)
-        clouds = ", ".join(sorted({row.provider for row in fetched.rows}))
+        fetched = _refreshed(options)
         lost = f"; {fetched.notes}" if fetched.notes else ""
-        print(f"kept {len(fetched.rows):,} offers of {clouds} ({fetched.source}{lost})", file=sys.stderr)
+        print(f"kept {len(fetched.rows):,} offers of {_clouds(fetched)} ({fetched.source}{lost})", file=sys.stderr)
     found = chosen(options)
     if options.csv:
         from planner.reports import csv_report
@@ -78,6 +79,33 @@ def run(options: argparse.Namespace, print_table: Callable[..., None], print_jso
         more = len(found) - options.top
         print(f"and {more:,} dearer ones (--top {len(found)} shows all)", file=sys.stderr)
     return 0
+
+
+def _told(options: argparse.Namespace) -> int:
+    """`--refresh` for a program that watches: `progress`, and last `finished` or `failed`."""
+    if not options.refresh:
+        raise InputError("--events tells of --refresh only; --json lists the offers")
+    print(json.dumps({"event": "progress", "doing": "fetching the catalogue"}), flush=True)
+    try:
+        found = _refreshed(options)
+    except TrainplanError as error:
+        print(error.event, flush=True)
+        return error.exit_code
+    said = {"offers": len(found.rows), "clouds": _clouds(found), "source": found.source, "as_of": found.as_of}
+    print(json.dumps({"event": "finished", **said}, ensure_ascii=False), flush=True)
+    return 0
+
+
+def _refreshed(options: argparse.Namespace) -> PriceList:
+    from planner.interchange import catalogue
+    from planner.stopping import stop_signals
+
+    with stop_signals() as is_stopped:
+        return catalogue.refresh(options.timeout, is_stopped)
+
+
+def _clouds(found: PriceList) -> str:
+    return ", ".join(sorted({row.provider for row in found.rows}))
 
 
 def chosen(options: argparse.Namespace) -> list[Offer]:

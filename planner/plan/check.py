@@ -272,7 +272,7 @@ def _offer(plan: Plan) -> Iterator[Problem]:
     if prices.purchase == "owned":
         return
     if not prices.offer:
-        broken = offers.left_out() if prices.usd_per_gpu_hour is None else []
+        broken = offers.left_out(kept=False) if prices.usd_per_gpu_hour is None else []
         for first in (shorten(one.splitlines()[0], 300) for one in broken):
             yield Problem("prices.offer", "warning", f"a price list is left out: {first}", "mend it, or remove it")
         return

@@ -95,7 +95,8 @@ def default(accelerator: str) -> Offer | None:
 
 def known(accelerator: str) -> list[Offer]:
     """Every offer of an accelerator, the cheapest first."""
-    return sorted((one for one in every() if one.accelerator == accelerator), key=lambda one: one.usd_per_gpu_hour)
+    listed = (one for one in (*shipped(), *own()) if one.accelerator == accelerator)
+    return sorted((*listed, *_kept_of(accelerator)), key=lambda one: one.usd_per_gpu_hour)
 
 
 def named(accelerator: str, name: str) -> Offer:
@@ -130,9 +131,10 @@ def kept() -> tuple[Offer, ...]:
     return _readable(kept_path()) if kept_path().is_file() else ()
 
 
-def left_out() -> list[str]:
-    """Of each list that cannot be read, what is wrong with it: one that no plan names spoils no estimate."""
-    lists = [*library.paths("prices").values(), *([kept_path()] if kept_path().is_file() else [])]
+def left_out(*, kept: bool = True) -> list[str]:
+    """Of each list that cannot be read, what is wrong with it: one that no plan asks for spoils no estimate. kept: the
+    catalogue, too, which takes a moment to read and holds only what is asked for by name."""
+    lists = [*library.paths("prices").values(), *([kept_path()] if kept and kept_path().is_file() else [])]
     return [found for found in map(_read, lists) if isinstance(found, str)]
 
 
@@ -143,6 +145,23 @@ def read_list(path: Path) -> PriceList:
     except InputError as error:
         lines = (line if line.startswith(str(path)) else f"{path}: {line}" for line in str(error).splitlines())
         raise InputError("\n".join(lines)) from None
+
+
+def _kept_of(accelerator: str) -> tuple[Offer, ...]:
+    """The catalogue's offers of one accelerator: of its tens of thousands only these are worked through."""
+    path = kept_path()
+    return _catalogued(path, library.stamp(path), accelerator) if path.is_file() else ()
+
+
+@lru_cache(maxsize=16)
+def _catalogued(path: Path, stamp: tuple[int, int], accelerator: str) -> tuple[Offer, ...]:
+    try:
+        data = library.read_json(path)
+        if isinstance(rows := data.get("rows"), list):
+            data["rows"] = [row for row in rows if isinstance(row, dict) and row.get("accelerator") == accelerator]
+        return tuple(part(PriceList, data, str(path)).offers())
+    except InputError:
+        return ()
 
 
 def _readable(path: Path) -> tuple[Offer, ...]:

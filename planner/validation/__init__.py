@@ -1,5 +1,7 @@
-"""Published runs against predictions: one vectorized pass over a table of runs of the form of `profiles/runs.csv`."""
+"""Published runs against predictions: vectorized passes over a table of runs of the form of `profiles/runs.csv`."""
 
-from planner.validation.score import UNITS, Validation, validate
+from planner.validation.events import Validation
+from planner.validation.run import validate
+from planner.validation.score import UNITS
 
 __all__ = ["UNITS", "Validation", "validate"]

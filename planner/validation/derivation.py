@@ -7,6 +7,7 @@ The row is expressed and computed as in `validate`, by itself and recorded; a te
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from planner.formula import Number, Traced, given, recording
 from planner.plan.workload import Workload
 from planner.timing import band
 from planner.validation import own, score, table
-from planner.validation.table import Expressed, Runs
+from planner.validation.run import runs_named
+from planner.validation.run_table import Runs
+from planner.validation.table import Expressed
 
 LABELS = {
     "step_time_s": ("Step time", "s"), "memory_bytes": ("Memory a GPU", "B"), "gpu_hours": ("GPU-hours", "GPU-hours"),
@@ -36,11 +39,27 @@ def explained(run: str, metric: str, path: Path | None = None) -> tuple[Figure, 
 
     Raises `InputError` where no such run is in the table, or nothing is predicted of it.
     """
-    runs = table.read(path) if path else score.shipped_and_own()
-    found = np.flatnonzero(runs.words["id"] == run)
-    if not len(found):
-        raise InputError(f"{run}: no such run in the table")
-    one = table.express(runs.where(np.arange(len(runs)) == found[0]))
+    steps = explaining(run, metric, path)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as last:
+            found: tuple[Figure, Figure] = last.value
+            return found
+
+
+def explaining(run: str, metric: str, path: Path | None = None) -> Generator[None, None, tuple[Figure, Figure]]:
+    """`explained` in steps: a large table is looked through block by block."""
+    for runs in runs_named(run, path):
+        if run in runs.words["id"]:
+            return _explained(runs, run, metric)
+        yield
+    raise InputError(f"{run}: no such run in the table")
+
+
+def _explained(runs: Runs, run: str, metric: str) -> tuple[Figure, Figure]:
+    first = np.flatnonzero(runs.words["id"] == run)[0]
+    one = table.express(runs.where(np.arange(len(runs)) == first))
     kept = own.estimates([run]).get(run) if one.runs.words["source_key"][0] == own.SOURCE else None
     with recording():
         outcome = _outcome(one)

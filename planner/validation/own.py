@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from planner import library
-from planner.errors import InputError, TrainplanError
+from planner.errors import CancelledError, InputError, TrainplanError
 from planner.estimate import Estimate, estimate
 from planner.plan.file import load, save
 from planner.plan.plan import Plan
@@ -86,10 +87,12 @@ def columns(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def estimates(runs: list[str]) -> dict[str, Estimate]:
+def estimates(runs: list[str], is_cancelled: Callable[[], bool] = lambda: False) -> dict[str, Estimate]:
     """The estimate of each run whose plan was kept, by id; the others are predicted from their columns alone."""
     found = {}
     for run in runs:
+        if is_cancelled():
+            raise CancelledError("cancelled")
         place = plan_path(run)
         if place.is_file():
             try:

@@ -14,7 +14,7 @@ from pydantic import create_model
 
 from planner import library
 from planner.plan.section import Section, choice, part, quantity, words
-from planner.validation.table import NUMBERS, WORDS, Runs
+from planner.validation.run_table import LONGEST_CELL, NUMBERS, WORDS, Runs
 
 FOLDER = "run_lists"
 
@@ -29,7 +29,10 @@ _FIELDS: dict[str, Any] = {
         quantity(_title(name), "As in profiles/runs.csv; blank: not stated", default=None, ge=0, le=1e30),
     )
     for name in NUMBERS
-} | {name: (str, words(_title(name), "As in profiles/runs.csv; blank: not stated", max_length=4000)) for name in WORDS}
+} | {
+    name: (str, words(_title(name), "As in profiles/runs.csv; blank: not stated", max_length=LONGEST_CELL))
+    for name in WORDS
+}
 Run = create_model("Run", __base__=Section, __doc__="One training that somebody measured.", **_FIELDS)
 
 

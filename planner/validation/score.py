@@ -1,28 +1,28 @@
-"""Predictions held against what a table's sources measured: rows, summaries, regret, fits."""
+"""Predictions held against what a table's sources measured, row by row."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from planner import library
 from planner.costing.energy import co2e_kg, energy_kwh
 from planner.costing.rates import Rates
 from planner.counting import memory
-from planner.errors import InputError, TrainplanError
-from planner.estimate import Estimate, Figure, Outcome, compute, estimate
-from planner.formula import Array, Node, Number, formula
+from planner.errors import CancelledError, TrainplanError
+from planner.estimate import Estimate, Outcome, compute, estimate
+from planner.formula import Array, Number, formula
 from planner.plan.cluster import Cluster
 from planner.plan.file import load
 from planner.plan.plan import Plan
 from planner.timing import band
-from planner.validation import own, run_list, table
-from planner.validation.table import Expressed, Runs
+from planner.validation import own, table
+from planner.validation.run_table import Runs
+from planner.validation.table import Expressed
 
 UNITS = {
     "step_time_s": "s", "memory_bytes": "B", "gpu_hours": "GPU-hours", "energy_kwh": "kWh", "co2e_kg": "kg", "fits": "",
@@ -30,68 +30,40 @@ UNITS = {
 MEASURED_MEMORY = ("allocated", "reserved", "nvidia-smi", "unknown", "")
 
 
+Job = tuple[Any, ...]
+"""What several layouts of one job have in common: source, model, device, precision, GPUs, batch and sequence."""
+
+
 @dataclass(frozen=True)
-class Validation:
-    """The result of `validate`: one row a run and metric, and summaries of the step times."""
+class Scored:
+    """Some rows of a table, scored: one dict a run and metric, and of each job's layouts the step times (published,
+    predicted)."""
 
     rows: list[dict[str, Any]]
-    summary: dict[str, Any]
-    by_source: dict[str, dict[str, Any]]
-    by_gpu: dict[str, dict[str, Any]]
-    by_metric: dict[str, dict[str, Any]]
-    """Error statistics of every metric that has one: times, memory, GPU-hours, energy, carbon."""
-    regret: dict[str, Any]
-    fits: dict[str, Any]
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The object that `validate --json` prints."""
-        return {
-            "rows": self.rows, "summary": self.summary, "by_source": self.by_source, "by_gpu": self.by_gpu,
-            "by_metric": self.by_metric,
-            "regret": self.regret, "fits": self.fits,
-        }  # fmt: skip
+    jobs: dict[Job, list[tuple[float, float]]]
 
 
-def validate(path: Path | None = None) -> Validation:
-    """Hold a table of runs (without a path the shipped one and the user's own) against the planner's predictions.
-
-    Raises `InputError` for a table that is none, or that holds no run.
-    """
-    runs = _read(path) if path else shipped_and_own()
-    if not len(runs):
-        raise InputError(f"{path}: holds no run")
+def scored(
+    runs: Runs, hours: dict[str, float | None] | None = None, is_cancelled: Callable[[], bool] = lambda: False
+) -> Scored:
+    """Runs held against the planner's predictions. hours: what earlier blocks of the table learnt of shipped plans."""
     expressed = table.express(runs)
     outcome = predict(expressed)
     published = measured_step_s(expressed, outcome)
     predicted = np.broadcast_to(np.asarray(outcome.step.total, dtype=float), (len(runs),))
     low, high = bands(expressed, outcome)
     memory_bytes = _memory_as_printed(expressed, outcome)
-    if kept := _kept_estimates(runs):
+    if kept := _kept_estimates(runs, is_cancelled):
         expressed, predicted, low, high, memory_bytes = _by_plan(kept, expressed, predicted, low, high, memory_bytes)
-    rows = _rows(expressed, outcome, published, predicted, low, high, memory_bytes)
-    steps = [row for row in rows if row["metric"] == "step_time_s" and not row["skipped"]]
-    scored = [row for row in rows if row["error"] is not None]
-    return Validation(
-        rows, summary(steps), _grouped(steps, "source"), _grouped(steps, "gpu"), _grouped(scored, "metric"),
-        _regret(expressed, published, predicted), _confusion(rows),
-    )  # fmt: skip
+    hours = {} if hours is None else hours
+    rows = _rows(expressed, outcome, published, predicted, low, high, memory_bytes, hours, is_cancelled)
+    return Scored(rows, _jobs(expressed, published, predicted))
 
 
-def shipped_and_own() -> Runs:
-    """The shipped table, and the user's own table and lists."""
-    kept = [table.read(own.path())] if own.path().exists() else []
-    return table.joined([table.read(library.SHIPPED / "runs.csv"), *kept, *run_list.own()])
-
-
-def _read(path: Path) -> Runs:
-    return run_list.read(path) if path.suffix.casefold() == ".json" else table.read(path)
-
-
-def _kept_estimates(runs: Runs) -> dict[int, Estimate]:
+def _kept_estimates(runs: Runs, is_cancelled: Callable[[], bool]) -> dict[int, Estimate]:
     """Estimates of the user's own runs whose plans were kept, by row."""
     mine = [int(i) for i in np.flatnonzero(runs.words["source_key"] == own.SOURCE)]
-    found = own.estimates([str(runs.words["id"][i]) for i in mine])
+    found = own.estimates([str(runs.words["id"][i]) for i in mine], is_cancelled)
     return {i: found[str(runs.words["id"][i])] for i in mine if str(runs.words["id"][i]) in found}
 
 
@@ -177,67 +149,11 @@ def measured_step_s(expressed: Expressed, outcome: Outcome) -> Array:
     return np.asarray(best, dtype=float)
 
 
-def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Error statistics of rows with `error` and `inside_band`."""
-    errors = np.array([row["error"] for row in rows], dtype=float)
-    if not len(errors):
-        return {"n": 0, **dict.fromkeys(("mape", "median_abs_error", "p90_abs_error", "bias", "within_band"))}
-    size = np.abs(errors)
-    banded = [row["inside_band"] for row in rows if row["inside_band"] is not None]
-    return {
-        "n": len(rows), "mape": float(size.mean()), "median_abs_error": float(np.median(size)),
-        "p90_abs_error": float(np.quantile(size, 0.9)), "bias": float(errors.mean()),
-        "within_band": float(np.mean(banded)) if banded else None,
-    }  # fmt: skip
-
-
-SCORES = {
-    "n": ("Step times scored", "", "count of the rows with both figures"),
-    "median_abs_error": ("Median error", "fraction", "median |predicted ÷ published − 1|"),
-    "mape": ("Mean error", "fraction", "mean |predicted ÷ published − 1|"),
-    "p90_abs_error": ("90th percentile of the error", "fraction", "90th percentile of |predicted ÷ published − 1|"),
-    "bias": ("Bias", "fraction", "mean (predicted ÷ published − 1)"),
-    "within_band": ("Inside the band", "fraction", "rows whose published figure lies in the 80 % band ÷ rows with one"),
-    "rank_correlation": ("Rank correlation", "", "correlation of the ranks of predicted and published (Spearman)"),
-}  # fmt: skip
-"""Of each figure of a summary: its label, unit and formula."""
-
-
-def score_figure(name: str, scored: dict[str, Any], where: str) -> Figure | None:
-    """A figure of a `summary` with its formula; `where`: over which rows. None where there is none."""
-    label, unit, told = SCORES[name]
-    value = scored.get(name)
-    if value is None:
-        return None
-    source = f"over {scored['n']:,} step times of {where}: each opens on the tab Runs"
-    node = Node(label, told, source, unit, float(value), kind="measured")
-    return Figure(f"score.{name}", label, float(value), unit, None, None, "measured", told, source, node)
-
-
-def _grouped(rows: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(row[key], []).append(row)
-    result = {}
-    for name, members in sorted(groups.items()):
-        result[name] = summary(members)
-        result[name]["rank_correlation"] = _rank_correlation(members)
-    return result
-
-
-def _rank_correlation(rows: list[dict[str, Any]]) -> float | None:
-    if len(rows) < 3:
-        return None
-    a = np.argsort(np.argsort([row["published"] for row in rows]))
-    b = np.argsort(np.argsort([row["predicted"] for row in rows]))
-    return float(np.corrcoef(a, b)[0, 1])
-
-
 def _rows(
-    e: Expressed, outcome: Outcome, published: Array, predicted: Array, low: Array, high: Array, memory_total: Array
-) -> list[dict[str, Any]]:
+    e: Expressed, outcome: Outcome, published: Array, predicted: Array, low: Array, high: Array, memory_total: Array,
+    hours: dict[str, float | None], is_cancelled: Callable[[], bool],
+) -> list[dict[str, Any]]:  # fmt: skip
     runs, rows = e.runs, []
-    plans: dict[str, float | None] = {}
     ran = np.char.lower(runs.words["outcome"])
     fits = np.broadcast_to(np.asarray(outcome.fits), (len(runs),))
     kind, quality = runs.words["kind"], runs.words["quality"]
@@ -253,6 +169,8 @@ def _rows(
         })  # fmt: skip
 
     for i in range(len(runs)):
+        if is_cancelled():  # a row may be the first to need a shipped plan's estimate
+            raise CancelledError("cancelled")
         before = len(rows)
         reason = str(e.skipped[i])
         if np.isfinite(published[i]) and published[i] > 0 and scored_kind[i]:
@@ -268,7 +186,7 @@ def _rows(
             add(i, "memory_bytes", float(memory), float(memory_total[i]), None, reason)
         if kind[i] in ("benchmark", "") and ran[i] in ("ran", "failed"):
             add(i, "fits", bool(ran[i] == "ran"), bool(fits[i]), None, reason)
-        _whole_run(e, outcome, i, add, plans)
+        _whole_run(e, outcome, i, add, hours)
         if len(rows) == before:
             why = reason or (
                 "quality C: not for scoring step times" if quality[i] == "C" else "no figure that the planner predicts"
@@ -368,43 +286,16 @@ def _hours_a_token(name: str) -> float | None:
         return None
 
 
-def _regret(e: Expressed, published: Array, predicted: Array) -> dict[str, Any]:
-    """Where a source measured several layouts of one job: how much slower the layout that the planner would pick is
-    than the best measured."""
+def _jobs(e: Expressed, published: Array, predicted: Array) -> dict[Job, list[tuple[float, float]]]:
+    """The step times of the rows that can be ranked, by job."""
     runs = e.runs
+    found: dict[Job, list[tuple[float, float]]] = {}
     usable = np.isfinite(published) & (e.skipped == "") & (runs.words["kind"] == "benchmark")
-    keys = ("source_key", "model_name", "gpu", "precision")
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for i in np.flatnonzero(usable):
-        key = (
-            *(str(runs.words[k][i]) for k in keys),
-            *(float(np.asarray(x)[i]) for x in (e.workload.gpus, e.workload.batch, e.workload.sequence)),
-        )
-        groups.setdefault(key, []).append(int(i))
-    regrets, ranks = [], []
-    for members in groups.values():
-        if len(members) < 3:
-            continue
-        index: NDArray[np.intp] = np.array(members)
-        picked = index[np.argmin(predicted[index])]
-        regrets.append(float(published[picked] / published[index].min() - 1))
-        a, b = np.argsort(np.argsort(published[index])), np.argsort(np.argsort(predicted[index]))
-        ranks.append(float(np.corrcoef(a, b)[0, 1]))
-    if not regrets:
-        return {"jobs": 0, "median": None, "mean": None, "p90": None, "rank_correlation": None}
-    return {
-        "jobs": len(regrets), "median": float(np.median(regrets)), "mean": float(np.mean(regrets)),
-        "p90": float(np.quantile(regrets, 0.9)), "rank_correlation": float(np.median(ranks)),
-    }  # fmt: skip
-
-
-def _confusion(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    scored = [row for row in rows if row["metric"] == "fits" and not row["skipped"]]
-    ran = [row for row in scored if row["published"]]
-    failed = [row for row in scored if not row["published"]]
-    return {
-        "true_fits": sum(row["predicted"] for row in ran), "false_not_fits": sum(not row["predicted"] for row in ran),
-        "false_fits": sum(row["predicted"] for row in failed),
-        "true_not_fits": sum(not row["predicted"] for row in failed),
-        "ran": len(ran), "failed": len(failed),
-    }  # fmt: skip
+    words = [runs.words[name][usable].tolist() for name in ("source_key", "model_name", "gpu", "precision")]
+    work = [
+        np.broadcast_to(np.asarray(one), usable.shape)[usable].tolist()
+        for one in (e.workload.gpus, e.workload.batch, e.workload.sequence)
+    ]
+    for *job, there, here in zip(*words, *work, published[usable].tolist(), predicted[usable].tolist(), strict=True):
+        found.setdefault(tuple(job), []).append((there, here))
+    return found

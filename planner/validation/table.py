@@ -1,4 +1,4 @@
-"""A table of measured runs as columns, and each row's work, machine and layout as the planner's numbers.
+"""Each row of a table of measured runs as the planner's numbers: its work, machine and layout.
 
 A blank layout field takes its framework's documented default of that time, and the row says so in `assumed`. A row
 that cannot be expressed (dimensions missing, the device no GPU) says why in `skipped`; it is never dropped.
@@ -6,13 +6,10 @@ that cannot be expressed (dimensions missing, the device no GPU) says why in `sk
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +17,7 @@ from numpy.typing import NDArray
 
 from planner import library
 from planner.counting import allocation
-from planner.errors import InputError, UnknownNameError, shorten
+from planner.errors import UnknownNameError
 from planner.estimate import Machine
 from planner.formula import Array
 from planner.plan.cluster import Accelerator, Cluster
@@ -30,101 +27,7 @@ from planner.plan.shipped import fabric as shipped_fabric
 from planner.plan.workload import BYTES_OF_PRECISION, Workload
 from planner.timing import collectives, software
 from planner.timing import device as devices
-
-Text = NDArray[np.str_]
-
-NUMBERS = (
-    "params_b", "active_params_b", "n_layers", "hidden", "ffn_hidden", "n_heads", "n_kv_heads", "vocab", "n_experts",
-    "experts_per_token", "expert_ffn", "n_shared_experts", "n_dense_layers", "seq_len", "n_gpus", "gpus_per_node",
-    "nic_gbit_per_s_per_gpu", "tp", "pp", "virtual_stages", "dp", "cp", "ep", "zero_stage", "micro_batch",
-    "grad_accum", "global_batch", "global_batch_tokens", "tflops_per_gpu", "mfu", "hfu", "mfu_peak_tflops",
-    "step_time_s", "tokens_per_s_per_gpu", "mem_gb_per_gpu", "total_tokens", "total_gpu_hours", "energy_mwh", "co2_t",
-    "cost_usd",
-)  # fmt: skip
-WORDS = (
-    "id", "source_key", "source", "url", "as_of", "confidence", "kind", "quality", "model_name", "ffn_type",
-    "tied_embeddings", "gpu", "interconnect", "precision", "sequence_parallel", "zero_group", "recompute", "framework",
-    "attention", "tflops_kind", "mem_definition", "outcome", "derived", "notes",
-)  # fmt: skip
-_MOST_ROWS = 2_000_000
-_MOST_TOLD = 50
-"""Cells that are told one by one when they hold no number; the rest is counted."""
-
-
-@dataclass(frozen=True)
-class Runs:
-    """A table of runs as columns: numbers with NaN for blank, words with '' for blank."""
-
-    numbers: dict[str, Array]
-    words: dict[str, Text]
-
-    def __len__(self) -> int:
-        return len(self.words["id"])
-
-    def number(self, name: str, default: float | Array = np.nan) -> Array:
-        """A numeric column with its blanks filled."""
-        column = self.numbers[name]
-        return np.where(np.isnan(column), default, column)
-
-    def where(self, mask: NDArray[np.bool_]) -> Runs:
-        """The rows that a mask keeps."""
-        return Runs({k: v[mask] for k, v in self.numbers.items()}, {k: v[mask] for k, v in self.words.items()})
-
-
-def joined(parts: list[Runs]) -> Runs:
-    """Several tables as one."""
-    return Runs(
-        {name: np.concatenate([part.numbers[name] for part in parts]) for name in NUMBERS},
-        {name: np.concatenate([part.words[name] for part in parts]) for name in WORDS},
-    )
-
-
-def read(path: Path) -> Runs:
-    """Read a table of runs. Columns may be missing or blank; what is no number where one belongs is named by line."""
-    try:
-        reader = csv.reader(io.StringIO(library.read_text(path), newline=""))
-        header = next(reader, [])
-        rows = []
-        for row in reader:
-            rows.append(row)
-            if len(rows) > _MOST_ROWS:
-                raise InputError(f"{path}: more than {_MOST_ROWS:,} rows")
-    except csv.Error as error:
-        raise InputError(f"{path}: not a CSV table ({error})") from None
-    if not set(header) & {"gpu", "n_layers", "total_gpu_hours"}:
-        raise InputError(f"{path}: not a table of runs; its header has none of gpu, n_layers, total_gpu_hours")
-    rows = [row for row in rows if any(row)]
-    columns = {name.strip(): [row[i].strip() if i < len(row) else "" for row in rows] for i, name in enumerate(header)}
-    blank = [""] * len(rows)
-    words = {name: np.array(columns.get(name, blank), dtype=np.str_) for name in WORDS}
-    if "id" not in columns:
-        words["id"] = np.array([f"row {i + 2}" for i in range(len(rows))], dtype=np.str_)
-    wrong: list[tuple[int, str]] = []
-    numbers = {name: _numbers(name, columns.get(name, blank), wrong) for name in NUMBERS}
-    if wrong:
-        told = [f"{path}: line {line}: {problem}" for line, problem in sorted(wrong)[:_MOST_TOLD]]
-        more = [f"{path}: and {len(wrong) - _MOST_TOLD:,} cells more"] if len(wrong) > _MOST_TOLD else []
-        raise InputError("\n".join(told + more))
-    return Runs(numbers, words)
-
-
-def _numbers(name: str, texts: list[str], wrong: list[tuple[int, str]]) -> Array:
-    """A column of numbers, NaN for blank; what is no number is added to `wrong` with its line."""
-    read: dict[str, float] = {}
-    no_numbers = set()
-    for text in set(texts):
-        try:
-            read[text] = float(text) if text else np.nan
-        except ValueError:
-            read[text] = np.nan
-            no_numbers.add(text)
-    if no_numbers:
-        wrong += [
-            (i + 2, f"{name}: {shorten(text)!r} is not a number") for i, text in enumerate(texts) if text in no_numbers
-        ]
-    values = np.array([read[text] for text in texts], dtype=float)
-    values[~np.isfinite(values) | (values < 0)] = np.nan
-    return values
+from planner.validation.run_table import Runs, Text
 
 
 @dataclass(frozen=True)

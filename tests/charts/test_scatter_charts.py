@@ -6,10 +6,11 @@ import math
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from planner.charts import pareto, predicted_against_published, scatter, style
+from planner.charts import pareto, plans, predicted_against_published, scatter, style
 from planner.charts.export import csv_text
 from planner.charts.ticks import log_ticks
 
@@ -43,6 +44,36 @@ def layouts_drawn(*arguments: Any, against: pareto.Against = "cost_usd", **named
     return pareto.Data.of_rows(layouts(*arguments, **named), against, plan)
 
 
+def surveyed(count: int) -> list[dict[str, Any]]:
+    """Rows as `compare --json` has them: ever more GPUs, ever faster and dearer; each third does not fit."""
+    return [
+        {"name": f"a scenario with a rather long name {i}", "gpus": 8 * (i + 1), "accelerator": "A100-80GB-SXM",
+         "train_time_s": 90 * DAY_S / (i + 1), "cost_usd": 1e5 * (1 + i % 7 / 10 + i / 500), "memory_bytes": 40 * GIB,
+         "fits": bool(i % 3)}
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def test_a_sample_of_runs_speaks_of_all_of_them() -> None:
+    errors = np.array([0.05] * 30 + [0.2] * 60 + [0.9] * 10)
+    data = predicted_against_published.Data.of_rows(runs([0.05, 0.9]), errors=errors)
+    assert "100 rows; 30% within ±10 %, 90% within ±25 %; 2 of them drawn" in predicted_against_published.describe(data)
+
+
+def test_of_many_plans_those_that_no_other_beats_are_named_and_the_others_tell_their_names() -> None:
+    rows = [
+        {"name": name, "gpus": 8, "accelerator": "L4", "train_time_s": time, "cost_usd": cost, "memory_bytes": 1.0,
+         "fits": fits}
+        for name, time, cost, fits in (
+            ("fast", 1e6, 9e3, True), ("cheap", 9e6, 1e3, True), ("beaten", 9e6, 9e3, True), ("misfit", 1e5, 1e2, False)
+        )
+    ]  # fmt: skip
+    data = plans.Data.of_rows(rows)
+    said = plans.describe(data)
+    assert "fast, takes" in said and "cheapest, cheap," in said and "1 that does not fit" in said
+    assert plans.readout(data, 3).startswith("misfit") and "does not fit" in plans.readout(data, 3)
+
+
 CASES: list[tuple[str, ModuleType, Any]] = [
     ("layouts", pareto, layouts_drawn(40, (64, 128, 256, 512))),
     ("layouts-memory", pareto, layouts_drawn(40, against="memory_bytes")),
@@ -52,7 +83,13 @@ CASES: list[tuple[str, ModuleType, Any]] = [
     ("runs", predicted_against_published, predicted_against_published.Data.of_rows(runs([0.05, -0.02, 0.9, -0.5]))),
     ("runs-one", predicted_against_published, predicted_against_published.Data.of_rows(runs([0.0]))),
     ("runs-empty", predicted_against_published, predicted_against_published.Data()),
-]
+    ("runs-sample", predicted_against_published, predicted_against_published.Data.of_rows(
+        runs([0.05, -0.02, 0.9, -0.5]), errors=np.linspace(-0.5, 0.5, 50_000))),
+    ("plans", plans, plans.Data.of_rows(surveyed(1000))),
+    ("plans-one", plans, plans.Data.of_rows(surveyed(1))),
+    ("plans-unpriced", plans, plans.Data.of_rows([{**one, "cost_usd": None} for one in surveyed(3)])),
+    ("plans-empty", plans, plans.Data()),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("theme", style.THEMES.values(), ids=lambda theme: theme.name)
@@ -114,8 +151,8 @@ def test_on_one_cluster_memory_stands_against_time_and_on_several_cost() -> None
 
 def test_the_lines_of_error_are_counted_as_they_are_drawn() -> None:
     data = predicted_against_published.Data.of_rows(runs([0.1, -0.101, 0.25, 0.3]))
-    assert predicted_against_published.within(data.marks, 0.10 + 1e-9) == 1
-    assert predicted_against_published.within(data.marks, 0.25 + 1e-9) == 3
+    assert data.within(0.10 + 1e-9) == 1 / 4
+    assert data.within(0.25 + 1e-9) == 3 / 4
     assert "made-2" in predicted_against_published.readout(data, 2)
 
 

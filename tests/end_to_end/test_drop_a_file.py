@@ -67,8 +67,14 @@ def test_a_broken_or_foreign_file_changes_nothing_and_is_named(
     assert "odd.json" in window.notice.text or "is missing" in window.notice.text
 
 
-def test_two_files_at_once_are_not_taken(window: object, qtbot: object, tmp_path: Path) -> None:
-    assert not drop(window, qtbot, tmp_path / "a.json", tmp_path / "b.json")
+def test_what_is_no_file_of_this_machine_is_not_taken(window: object, qtbot: object) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl("https://example.org/plan.json")])
+    buttons = (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    enter = QDragEnterEvent(QPointF(9, 9).toPoint(), Qt.DropAction.CopyAction, mime, *buttons)
+    enter.ignore()
+    QApplication.sendEvent(window, enter)
+    assert not enter.isAccepted()
 
 
 def test_a_training_config_becomes_the_plan_over_the_present_machines_as_one_step(

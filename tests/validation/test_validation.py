@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from planner import library
-from planner.errors import InputError
-from planner.validation import Validation, table, validate
+from planner import cli, library
+from planner.errors import CancelledError, InputError
+from planner.validation import Validation, run_table, table, validate
 from planner.validation.derivation import explained
-from planner.validation.score import summary
+from planner.validation.events import Finished
+from planner.validation.run import validating
+from planner.validation.statistics import summary
 
 METRICS = {"step_time_s", "memory_bytes", "gpu_hours", "energy_kwh", "co2e_kg", "fits"}
 RUN = {
@@ -225,3 +227,61 @@ def test_a_row_explained_by_itself_is_the_row_of_the_table(shipped: Validation, 
         assert predicted.node is not None and published.node is not None and published.source
         if metric == "step_time_s":
             assert row["inside_band"] == (predicted.low <= row["published"] <= predicted.high)
+
+
+def many(path: Path, count: int, **change: str) -> Path:
+    """A table of so many runs, alike but for their names and one's change."""
+    rows = [RUN | {"id": f"run {i}", "step_time_s": "3", "tp": "1"} for i in range(count)]
+    rows[-1] |= change
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_table_is_told_block_by_block_and_its_answer_does_not_depend_on_the_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = many(tmp_path / "many.csv", 23, tp="2")
+    whole = validate(path)
+    monkeypatch.setattr(run_table, "BLOCK_ROWS", 10)
+    *told, last = validating(path)
+    assert isinstance(last, Finished) and last.result.json == whole.json
+    shares = [event.fraction for event in told]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    assert [row for event in told for row in event.rows] == whole.rows
+    assert [len(event.rows) for event in told if event.rows] == [20, 20, 6], "two figures a run"
+
+
+def test_a_validation_stops_between_two_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_table, "BLOCK_ROWS", 10)
+    seen: list[Any] = []
+    with pytest.raises(CancelledError):
+        for event in validating(many(tmp_path / "many.csv", 40), lambda: len(seen) >= 5):
+            seen.append(event)
+    assert len(seen) == 5 and seen[-1].rows
+
+
+def test_wrong_cells_are_named_by_line_in_whichever_block_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_table, "BLOCK_ROWS", 10)
+    path = many(tmp_path / "many.csv", 25, hidden="wide", source_key="x" * 5000)
+    with pytest.raises(InputError) as raised:
+        run_table.read(path)
+    lines = str(raised.value).splitlines()
+    assert [line.removeprefix(f"{path}: ") for line in lines] == [
+        "line 26: hidden: 'wide' is not a number", "line 26: source_key: longer than 4,000 characters"
+    ]  # fmt: skip
+
+
+def test_the_events_carry_the_rows_that_json_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = many(tmp_path / "many.csv", 3)
+    assert cli.run(["validate", "--runs", str(path), "--json"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert cli.run(["validate", "--runs", str(path), "--events"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row for event in told if event["event"] == "rows" for row in event["rows"]] == whole.pop("rows")
+    assert told[-1] == {"event": "finished", **whole}
+    assert all(0 <= event["fraction"] <= 1 for event in told if event["event"] == "progress")
