@@ -25,9 +25,9 @@ COLUMNS = [
     Column("usd_per_gpu_hour", "A GPU", lambda value: units.show(value, "USD/h"), "Price of a GPU-hour"),
     Column("age", "Age", is_words=True, sort_by="age_days", tip="Since it was seen; more than 90 days is stale",
            tone=lambda one: "bad" if one["is_stale"] else ""),
+    Column("told", "Offer", is_words=True, tip="By the name that a plan takes it by, else its source"),
     Column("as_of", "Seen", is_words=True),
     Column("purchase", "Paid as", is_words=True),
-    Column("told", "Offer", is_words=True, tip="By the name that a plan takes it by, else its source"),
 ]  # fmt: skip
 
 
@@ -78,6 +78,7 @@ class OffersCard(Card):
 
     def follow(self, job: Job) -> None:
         """Show a job as it goes."""
+        job.started.connect(lambda: self._say("Connecting…", "muted"))
         job.phase.connect(lambda doing: self._say(f"{doing[:1].upper()}{doing[1:]}…", "muted"))
         job.ended.connect(self._end)
 

@@ -116,7 +116,7 @@ class PlanSurvey(QWidget):
         top.layout().setStretch(2, 1)
         self._choose = row(caption, self.filter, self.keep, self.take)
         self._choose.layout().setStretch(1, 1)
-        split = beside(self.table, framed(self.chart), sizes=(640, 340), stretch=(5, 3))
+        split = beside(self.table, framed(self.chart), sizes=(560, 440), stretch=(5, 4))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         content = column(top, self._choose, split, margins=(0, 10, 0, 0), spacing=8)

@@ -17,8 +17,9 @@ from planner.charts.style import Table, Theme
 from planner.units import show
 
 TITLE = "Cost against time"
-_NAMED = 4
-"""Of the front so many are named, from the fastest to the cheapest; every point tells its name under the pointer."""
+_NAMED, _NAMED_IF_NARROW, _NARROW_IN = 4, 2, 4.5
+"""Of the front so many are named, from the fastest to the cheapest, and in a narrow figure (in inches) only the two;
+every point tells its name under the pointer."""
 _TIMES = ((units.DAY_S, "days"), (units.HOUR_S, "hours"), (60.0, "minutes"))
 _LONGEST_NAME = 24
 
@@ -89,9 +90,10 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
         linewidth=1.0, alpha=0.55, zorder=3,
     )  # fmt: skip
     style.finish(figure, theme, TITLE, "" if scatter.is_small(axes) else _subtitle(data, drawn))
+    named = _NAMED if figure.get_figwidth() >= _NARROW_IN else _NAMED_IF_NARROW
     labels = [
         Label(mark.train_time_s, mark.cost_usd, _short(mark.name), theme.text, number == 0)
-        for number, mark in enumerate(_spread(front))
+        for number, mark in enumerate(_spread(front, named))
     ]
     near = sorted((mark.train_time_s, mark.cost_usd) for mark in drawn)
     near = near[:: max(1, len(near) // 100)]
@@ -133,11 +135,11 @@ def _front(drawn: list[Mark]) -> list[Mark]:
     return [able[index] for index in scatter.pareto([(mark.train_time_s, mark.cost_usd) for mark in able])]
 
 
-def _spread(front: list[Mark]) -> list[Mark]:
-    """Some of them, first and last among them."""
-    if len(front) <= _NAMED:
+def _spread(front: list[Mark], count: int) -> list[Mark]:
+    """So many of them at most, first and last among them."""
+    if len(front) <= count:
         return front
-    return [front[round(i * (len(front) - 1) / (_NAMED - 1))] for i in range(_NAMED)]
+    return [front[round(i * (len(front) - 1) / (count - 1))] for i in range(count)]
 
 
 def _limit(axes: Axes, drawn: list[Mark], theme: Theme) -> None:
