@@ -112,7 +112,7 @@ def test_a_later_release_of_a_framework_is_a_generation_of_its_own(tmp_path: Pat
     path.write_text(
         "gpu,framework,as_of\n" + "".join(f"B200-SXM,Megatron-Bridge,{d}\n" for d in ("2026-05", "2026-06"))
     )
-    assert table.generations(table.read(path)).tolist() == ["nemo", "megatron-bridge-26.06"]
+    assert table.generations(run_table.read(path)).tolist() == ["nemo", "megatron-bridge-26.06"]
 
 
 def test_a_whole_training_without_a_batch_has_gpt_3s_at_its_size(of: Callable[..., Validation]) -> None:
