@@ -57,7 +57,8 @@ def surveyed(count: int) -> list[dict[str, Any]]:
 def test_a_sample_of_runs_speaks_of_all_of_them() -> None:
     errors = np.array([0.05] * 30 + [0.2] * 60 + [0.9] * 10)
     data = predicted_against_published.Data.of_rows(runs([0.05, 0.9]), errors=errors)
-    assert "100 rows; 30 % within ±10 %, 90 % within ±25 %; 2 of them drawn" in predicted_against_published.describe(data)
+    said = predicted_against_published.describe(data)
+    assert "100 rows; 30 % within ±10 %, 90 % within ±25 %; 2 of them drawn" in said
 
 
 def test_of_many_plans_those_that_no_other_beats_are_named_and_the_others_tell_their_names() -> None:
