@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QFont, QFontDatabase, QFontInfo
 from PySide6.QtWidgets import QApplication
 
 import planner
@@ -49,9 +50,20 @@ def make_application(argv: list[str]) -> QApplication:
     app.setApplicationVersion(planner.__version__)
     app.setStyle("fusion")
     font = QFont(app.font())
+    if not QFontInfo(font).family():
+        font.setFamily(_charts_typeface())
     font.setPointSizeF(BASE_POINT_SIZE)
     app.setFont(font)
     return app
+
+
+def _charts_typeface() -> str:
+    """A machine without fonts would show boxes for letters: the typeface that the charts bring serves for all."""
+    library = find_spec("matplotlib")
+    folder = Path(library.origin).parent / "mpl-data" / "fonts" / "ttf" if library and library.origin else Path()
+    for style in ("DejaVuSans", "DejaVuSans-Bold"):
+        QFontDatabase.addApplicationFont(str(folder / f"{style}.ttf"))
+    return "DejaVu Sans"
 
 
 if __name__ == "__main__":

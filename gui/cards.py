@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVB
 from gui.style_sheet import mark
 from gui.tables import short_band
 from gui.theme import scaled
-from gui.widgets import KIND_SIGNS, chip, elided, label
+from gui.widgets import KIND_SIGNS, chip, elided, label, plain
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
@@ -66,7 +66,7 @@ class MetricCard(QFrame):
         mark(self._kind, "chip", kind)
         self._show_kind()
         self.setAccessibleDescription(f"{self.value.text()}, {self._band.text()}, {kind}")
-        self.setToolTip(f"{figure.label if figure else ''}: explain this number (F1)")
+        self.setToolTip(plain(f"{figure.label if figure else ''}: explain this number (F1)"))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The value takes the type that fits."""

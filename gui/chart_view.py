@@ -23,7 +23,7 @@ from gui.chart_pointer import Pointer
 from gui.hover import Hover
 from gui.tables import tsv
 from gui.theme import switch, theme
-from gui.widgets import label
+from gui.widgets import label, plain
 from planner.charts import contents
 from planner.errors import TrainplanError
 from planner.writing import write_atomically
@@ -172,7 +172,7 @@ class ChartView(QWidget):
         self._lens.drawn()
         self._hover.follow(self._chart, self._data, stays=is_same)
         self._drawn = drawn
-        self.setToolTip(self._sentence)
+        self.setToolTip(plain(self._sentence))
         self._tell()
         self._paint.start()
 

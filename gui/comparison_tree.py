@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTree
 from gui.frozen_column import FrozenColumn
 from gui.tables import tsv
 from gui.theme import theme
+from gui.widgets import plain
 from planner import units
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class ComparisonTree(QTreeWidget):
         self.expandAll()
         for number, name in enumerate(header):
             self.headerItem().setTextAlignment(number, _side(number))
-            self.headerItem().setToolTip(number, name)
+            self.headerItem().setToolTip(number, plain(name))
             self.header().setSectionResizeMode(number, QHeaderView.ResizeMode.Interactive)
             self.setColumnWidth(number, self._width(number, name))
         self.names.follow()
@@ -82,7 +83,7 @@ class ComparisonTree(QTreeWidget):
         for cells, row in zip(lines, rows, strict=True):
             item = QTreeWidgetItem(cells)
             item.setData(0, ROW, row)
-            item.setToolTip(0, getattr(row, "path", cells[0]))
+            item.setToolTip(0, plain(getattr(row, "path", cells[0])))
             for number in range(1, len(cells)):
                 item.setTextAlignment(number, _side(number))
             if hasattr(row, "figures"):

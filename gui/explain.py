@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout
 
-from gui.widgets import KIND_SIGNS, button, chip, label, row
+from gui.widgets import KIND_SIGNS, button, chip, label, plain, row
 from planner.reports import derivation
 from planner.reports.derivation import Step
 from planner.reports.influence import influences
@@ -152,7 +152,7 @@ def changes(figure: Figure) -> str:
 def _item(line: Step) -> QTreeWidgetItem:
     item = QTreeWidgetItem([line.name, line.text])
     item.setData(0, Qt.ItemDataRole.UserRole, line)
-    item.setToolTip(0, line.node.source if line.node else "")
+    item.setToolTip(0, plain(line.node.source) if line.node else "")
     item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     if line.children:
         item.setChildIndicatorPolicy(QTreeWidgetItem.ChildIndicatorPolicy.ShowIndicator)

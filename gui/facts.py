@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from gui.derived import Fact
 from gui.style_sheet import mark
-from gui.widgets import label
+from gui.widgets import label, plain
 
 EXPLAIN_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space, Qt.Key.Key_F1)
 
@@ -35,7 +35,7 @@ class FigureLabel(QLabel):
         mark(self, "figure", "true" if key else "false")
         self.setCursor(Qt.CursorShape.PointingHandCursor if key else Qt.CursorShape.ArrowCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if key else Qt.FocusPolicy.NoFocus)
-        self.setToolTip(f"{title or 'Explain'}: explain this number (F1)" if key else "")
+        self.setToolTip(plain(f"{title or 'Explain'}: explain this number (F1)") if key else "")
         self._make_room()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

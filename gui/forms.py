@@ -15,7 +15,7 @@ from gui.fields import CheckField, ComboField, SearchField, TextField
 from gui.quantity_text import beside, is_half_typed
 from gui.state import State
 from gui.style_sheet import mark
-from gui.widgets import sentence
+from gui.widgets import label, sentence
 from planner.plan.plan import OPTIONAL, Plan
 from planner.plan.post_training import Ranged
 from planner.plan.section import Section, unit_of
@@ -105,8 +105,7 @@ class Row:
         self.label.setBuddy(self.input)
         self.label.setWordWrap(True)
         self.label.setToolTip(self.input.toolTip())
-        self.message = QLabel()
-        self.message.setWordWrap(True)
+        self.message = label(wrap=True)
         self.message.setObjectName(f"{spec.path}.message")
         self.message.hide()
         self._value: Any = None

@@ -11,7 +11,7 @@ from gui.fields import ComboField, TextField
 from gui.forms import QUIET_MS
 from gui.log_slider import LogSlider
 from gui.style_sheet import mark
-from gui.widgets import Card, button, elided, label, row, sentence
+from gui.widgets import Card, button, elided, label, plain, row, sentence
 from planner.quality import laws
 from planner.quality.budget import Budget, Training, editable_budget, parse_budget, show_budget
 
@@ -117,7 +117,7 @@ class FrontierForm(Card):
         self.slider.show_value(flops / training.flops)
         words = " = ".join(show_budget(amount, unit) for unit, amount in training.amounts(flops).items())
         self._amounts.setText(words)
-        self._amounts.setToolTip(f"{words}: at what the plan costs a FLOP. Price: {training.price_source}")
+        self._amounts.setToolTip(plain(f"{words}: at what the plan costs a FLOP. Price: {training.price_source}"))
 
     def say(self, message: str, field: str = "budget") -> None:
         """Tell what is wrong with a field; nothing where all is well."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QDir, QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from gui.document import Document
@@ -34,7 +34,7 @@ class LaunchFiles(QObject):
 
     def ask(self) -> None:
         """Export, with the file dialog; its list of types chooses the engine."""
-        proposal = str(Path.home() / self._document.title)
+        proposal = str(Path(QDir.homePath()) / self._document.title)
         name, chosen = QFileDialog.getSaveFileName(
             self._window, "Export launch files", proposal, ";;".join(FILTERS), next(iter(FILTERS))
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QDir, QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from gui.document import Document
@@ -182,6 +182,7 @@ class PlanFiles(QObject):
         ask = QMessageBox(
             QMessageBox.Icon.Question, "Trainplan", f"Save the changes to {self._document.title}?", parent=self._window
         )
+        ask.setTextFormat(Qt.TextFormat.PlainText)  # the title is a file's name
         ask.setInformativeText(f"They are lost otherwise. {also}".strip())
         buttons = QMessageBox.StandardButton
         ask.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
@@ -189,7 +190,7 @@ class PlanFiles(QObject):
         return self.save() if answer == buttons.Save else answer == buttons.Discard
 
     def _folder(self) -> Path:
-        return self._document.path.parent if self._document.path else Path.home()
+        return self._document.path.parent if self._document.path else Path(QDir.homePath())
 
 
 def _with_suffix(name: str, suffix: str) -> Path:

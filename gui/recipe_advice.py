@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 from gui.facts import FigureLabel
 from gui.style_sheet import mark
 from gui.theme import scaled
-from gui.widgets import Card, button, column, sentence
+from gui.widgets import Card, button, column, plain, sentence
 
 if TYPE_CHECKING:
     from planner.estimate import Estimate
@@ -93,7 +93,7 @@ class _Line(QWidget):
         text += f" ({sequences:,} sequences fit the layout)" if sequences else ""
         self._value.show_text(text, hint.figure.key if hint.figure else "", hint.about)
         self._why.show_text(f"{'! ' if hint.is_notable else ''}{sentence(hint.words)}. {first_source(hint.source)}.")
-        self._why.setToolTip(f"Source: {hint.source}")
+        self._why.setToolTip(plain(f"Source: {hint.source}"))
         self.use.setVisible(bool(hint.path))
         self.use.setEnabled(bool(hint.changes))
         self.use.setText("Use" if hint.changes else "✓ used")

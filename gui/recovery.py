@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from PySide6.QtCore import QLockFile, QObject, QTimer
+from PySide6.QtCore import QLockFile, QObject, QTimer, Signal
 
 from gui.bars import NoticeBar
 from gui.document import Document
 from planner.errors import TrainplanError
-from planner.library import read_json, user_folder
+from planner.library import read_json, user_folder, why_not_kept
 from planner.plan import file
 from planner.plan.plan import Plan
 from planner.writing import write_atomically
 
 EVERY_MS = 3000
+NOT_KEPT = "Unsaved changes cannot be kept aside for the case of a crash"
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,14 @@ class Leftover:
 class Autosave(QObject):
     """Writes the document's plan aside while it has unsaved edits."""
 
+    failed = Signal(str)
+    """They cannot be kept, told once until they can be again."""
+
     def __init__(self, document: Document) -> None:
         super().__init__(document)
         self._document = document
         self._written: Plan | None = None
+        self._has_failed = bool(why_not_kept())  # which `offer` tells when the window opens
         folder = _folder()
         self._file = folder / f"{uuid.uuid4().hex}.json"
         self._lock: QLockFile | None = None
@@ -61,8 +66,13 @@ class Autosave(QObject):
         if not self._document.is_dirty:
             self.remove()
         elif self._document.plan is not self._written:
-            with contextlib.suppress(OSError, TrainplanError):
+            try:
                 self._write()
+                self._has_failed = False
+            except (OSError, TrainplanError) as error:
+                if not self._has_failed:
+                    self._has_failed = True
+                    self.failed.emit(f"{NOT_KEPT}: {getattr(error, 'strerror', None) or error}. Save the plan instead")
 
     def _write(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -120,9 +130,12 @@ def leftovers() -> list[Leftover]:
 
 
 def offer(bar: NoticeBar, recover: Callable[[Leftover], bool]) -> None:
-    """Where a crashed run left edits, ask in a bar what to do with them. `recover` takes them, or says no."""
+    """Where a crashed run left edits, ask in a bar what to do with them; where this one could leave none, say so.
+    `recover` takes them, or says no."""
     found = leftovers()
     if not found:
+        if why := why_not_kept():
+            bar.say(f"Settings and scenarios are not kept, and a crash would lose unsaved changes: {why}.")
         return
     newest = found[0]
     name = newest.path.name if newest.path else newest.plan.name

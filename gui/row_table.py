@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
 from gui.tables import tsv
 from gui.theme import theme
+from gui.widgets import plain
 
 Rows = Sequence[dict[str, Any]]
 ROLE = Qt.ItemDataRole
@@ -98,7 +99,7 @@ class RowModel(QAbstractTableModel):
         if role == ROLE.TextAlignmentRole:
             return _alignment(column)
         if role == ROLE.ToolTipRole:
-            return self.text(index.row(), index.column()) if column.is_words else None
+            return plain(self.text(index.row(), index.column())) if column.is_words else None
         if role == ROLE.ForegroundRole:
             tone = column.tone(row)
             return QColor(getattr(theme(), tone)) if tone else None
@@ -115,7 +116,7 @@ class RowModel(QAbstractTableModel):
         column = self.columns[section]
         if role == ROLE.TextAlignmentRole:
             return _alignment(column)
-        return {ROLE.DisplayRole: column.title, ROLE.ToolTipRole: column.tip or None}.get(role)
+        return {ROLE.DisplayRole: column.title, ROLE.ToolTipRole: plain(column.tip) or None}.get(role)
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """By the values of a column; equal ones and, with no column, all stay as they came. The selection stays."""

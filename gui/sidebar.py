@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QStyledItemDelegate, QStyleOptionViewItem
 
 from gui.theme import scaled, theme
+from gui.widgets import plain
 
 KEY, SIGN, TONE, IS_GROUP, SHORTCUT = (Qt.ItemDataRole.UserRole + i for i in range(5))
 
@@ -69,7 +70,7 @@ class Sidebar(QListWidget):
         if item.data(SIGN) != sign.glyph or item.toolTip() != sign.meaning:
             item.setData(SIGN, sign.glyph)
             item.setData(TONE, sign.tone)
-            item.setToolTip(sign.meaning)
+            item.setToolTip(plain(sign.meaning))
             item.setData(
                 Qt.ItemDataRole.AccessibleTextRole, f"{item.text()}: {sign.meaning}" if sign.meaning else item.text()
             )

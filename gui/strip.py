@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar
 
-from gui.widgets import button, elided, label
+from gui.widgets import button, elided, label, plain
 from planner import units
 
 
@@ -52,7 +52,7 @@ class TaskStrip(QFrame):
     def show_basis(self, source: str, basis: str) -> None:
         """Say where the kernels' times come from."""
         self.basis.setText(f"Kernel times: {source}")
-        self.basis.setToolTip(basis)
+        self.basis.setToolTip(plain(basis))
 
     def say(self, text: str) -> None:
         """Report something that was done; it goes away by itself."""

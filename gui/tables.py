@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QRes
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableWidget, QTreeWidget, QTreeWidgetItem
 
 from gui.theme import theme
-from gui.widgets import KIND_SIGNS
+from gui.widgets import KIND_SIGNS, plain
 from planner.units import percent
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class FigureTree(QTreeWidget):
         if total:
             items[total.key] = _item(total, total)
             items[total.key].setText(0, "Total")
-            items[total.key].setToolTip(0, total.label)
+            items[total.key].setToolTip(0, plain(total.label))
             self.addTopLevelItem(items[total.key])
             _embolden(items[total.key])
         self._add_nothings([figure.label for figure in figures if not figure.value])
@@ -77,7 +77,7 @@ class FigureTree(QTreeWidget):
     def _add_nothings(self, labels: list[str]) -> None:
         if labels:
             item = QTreeWidgetItem([f"Zero here: {', '.join(labels)}"])
-            item.setToolTip(0, item.text(0))
+            item.setToolTip(0, plain(item.text(0)))
             item.setData(0, KEY, "")
             item.setForeground(0, QColor(theme().muted))
             self.addTopLevelItem(item)
@@ -179,7 +179,7 @@ def _item(figure: Figure, total: Figure | None) -> QTreeWidgetItem:
         [figure.label, value, share, short_band(figure.band_text), KIND_SIGNS.get(figure.kind, figure.kind)]
     )
     item.setData(0, KEY, figure.key)
-    item.setToolTip(0, f"{figure.label} = {figure.formula}" if figure.formula else figure.label)
+    item.setToolTip(0, plain(f"{figure.label} = {figure.formula}" if figure.formula else figure.label))
     for column in (1, 2, 3):
         item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return item

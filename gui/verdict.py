@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLay
 
 from gui.style_sheet import mark
 from gui.theme import scaled
-from gui.widgets import label
+from gui.widgets import label, plain
 
 if TYPE_CHECKING:
     from gui.state import State
@@ -84,7 +84,9 @@ class VerdictPanel(QFrame):
         for key, value in self._values.items():
             figure = estimate.figures.get(key) if estimate else None
             value.setText(figure.text if figure else "–")
-            value.setToolTip(f"{figure.label}: {figure.text} ({figure.band_text}), {figure.kind}" if figure else "")
+            value.setToolTip(
+                plain(f"{figure.label}: {figure.text} ({figure.band_text}), {figure.kind}") if figure else ""
+            )
             mark(value, "role", "muted" if state.is_stale else "")
         self.setAccessibleDescription(self.sentence.text())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TypeVar
 
 from PySide6.QtCore import QEvent, Qt
@@ -74,7 +75,7 @@ class ElidedLabel(QLabel):
     def event(self, event: QEvent) -> bool:
         """The tip is the whole text where it is cut, unless another one was set."""
         if event.type() == QEvent.Type.ToolTip and not self.toolTip() and self.shown != self.text():
-            QToolTip.showText(event.globalPos(), self.text(), self)
+            QToolTip.showText(event.globalPos(), plain(self.text()), self)
             return True
         return super().event(event)
 
@@ -82,6 +83,11 @@ class ElidedLabel(QLabel):
 def elided(text: str = "", role: str = "", *, size: float = 1.0, bold: bool = False) -> ElidedLabel:
     """As `label`, of one line that is cut with an ellipsis where there is no room."""
     return _styled(ElidedLabel(text), role, size, bold)
+
+
+def plain(text: str) -> str:
+    """A text for a tip, shown as it stands: Qt takes for HTML what looks like it, and names come from files."""
+    return "<span>{}</span>".format(html.escape(text).replace("\n", "<br>")) if "<" in text else text
 
 
 def sentence(text: str) -> str:

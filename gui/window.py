@@ -112,6 +112,7 @@ class Window(Shell):
         self.problems.go_to.connect(self.focus_field)
         self.problems.apply.connect(self.apply_suggestion)
         self.files.failed.connect(self.notice.say)
+        self.autosave.failed.connect(self.notice.say)
         self.files.noted.connect(lambda text: self.notice.say(text, "information"))
         self.files.done.connect(self.strip.say)
         self.files.write_report.connect(self._start_report)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from planner import __version__
+from planner import __version__, library
 from planner.errors import InputError, TrainplanError, shorten, without_window
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     try:
         options = command_parser(arguments).parse_args(arguments)
+        if why := library.why_not_read():
+            print(f"warning: {why}", file=sys.stderr)
         code = int(options.run(options) or 0)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -211,7 +213,6 @@ def _is_number(text: str) -> bool:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from planner import library
 
     devices = ("accelerator", "dense 16-bit", "memory", "bandwidth", "price", "as of", "known by")
     header, row = {

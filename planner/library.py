@@ -25,13 +25,52 @@ Made = TypeVar("Made")
 
 
 def user_folder() -> Path:
-    """Where the user's own files live: `$TRAINPLAN_HOME`, else the platform's data folder."""
-    home = os.environ.get("TRAINPLAN_HOME")
-    if home:
+    """Where the user's own files live: `$TRAINPLAN_HOME`, else the platform's data folder. One that is not there for a
+    user who has no home, as in a container that runs under a number, or who may not look into it (`why_not_read`)."""
+    folder = _asked_folder()
+    return NOWHERE if folder is None or _is_closed(folder) else folder
+
+
+NOWHERE = Path(os.devnull) / "trainplan"
+"""A folder that is not there, and that nobody can make."""
+
+
+def _asked_folder() -> Path | None:
+    if home := os.environ.get("TRAINPLAN_HOME"):
         return Path(home)
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("trainplan", appauthor=False))
+    try:
+        return Path(platformdirs.user_data_dir("trainplan", appauthor=False))
+    except RuntimeError:
+        return None
+
+
+def _is_closed(folder: Path) -> bool:
+    try:
+        os.stat(f"{folder}/.")  # noqa: PTH116 - whether one may look into it: a path drops the point
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
+
+
+def why_not_read() -> str:
+    """Why the user's own files are not read, in a sentence; blank where they are."""
+    folder = _asked_folder()
+    return f"your own files in {folder} are not read: permission denied" if folder and _is_closed(folder) else ""
+
+
+def why_not_kept() -> str:
+    """Why nothing can be written into the user's folder, in a sentence that says what to do; blank where it can."""
+    folder = _asked_folder()
+    if folder is None:
+        return "there is no home folder; set HOME, or TRAINPLAN_HOME to a folder, and start again"
+    there = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), folder)
+    if os.access(f"{there}/", os.W_OK | os.X_OK):  # the stroke: a folder, not a file
+        return ""
+    return f"{there} cannot be written; mend that, or set TRAINPLAN_HOME to a folder that can, and start again"
 
 
 def slug(name: str) -> str:

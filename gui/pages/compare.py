@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QDir, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
@@ -220,7 +220,7 @@ class ComparePage(Page):
 
     def ask_file(self) -> None:
         """Keep a plan file, with the file dialog."""
-        name, _ = QFileDialog.getOpenFileName(self, "Add scenario", str(Path.home()), "Trainplan plan (*.json)")
+        name, _ = QFileDialog.getOpenFileName(self, "Add scenario", QDir.homePath(), "Trainplan plan (*.json)")
         if name:
             self.open(Path(name))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QDir, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFileDialog, QLabel, QTabWidget, QVBoxLayout, QWidget
 
@@ -297,7 +297,7 @@ class PerplexityPage(Page):
 
     def ask_fit(self) -> None:
         """Fit a law to a file of points, with the file dialog."""
-        name, _ = QFileDialog.getOpenFileName(self, "Points to fit a law to", str(Path.home()), "Table (*.csv)")
+        name, _ = QFileDialog.getOpenFileName(self, "Points to fit a law to", QDir.homePath(), "Table (*.csv)")
         if name:
             self.fit(Path(name))
 

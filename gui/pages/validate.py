@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QDir, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QSizePolicy, QTabWidget, QVBoxLayout
 
@@ -22,7 +22,7 @@ from gui.sidebar import Sign
 from gui.slices import Slices
 from gui.state import State
 from gui.style_sheet import mark
-from gui.widgets import beside, button, column, elided, framed, label, row
+from gui.widgets import beside, button, column, elided, framed, label, plain, row
 from planner import units
 from planner.errors import TrainplanError
 
@@ -224,7 +224,7 @@ class ValidatePage(Page):
 
     def ask_open(self) -> None:
         """Open a table of one's own, with the file dialog."""
-        name, _ = QFileDialog.getOpenFileName(self, "Add a table of runs", str(Path.home()), "Table (*.csv)")
+        name, _ = QFileDialog.getOpenFileName(self, "Add a table of runs", QDir.homePath(), "Table (*.csv)")
         if name:
             self.open(Path(name))
 
@@ -234,7 +234,7 @@ class ValidatePage(Page):
             return
         if self.runs.findData(str(path)) < 0:
             self.runs.addItem(path.name, str(path))
-            self.runs.setItemData(self.runs.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
+            self.runs.setItemData(self.runs.count() - 1, plain(str(path)), Qt.ItemDataRole.ToolTipRole)
         self.runs.show_value(str(path))
         self.begin()
 
@@ -271,7 +271,7 @@ class ValidatePage(Page):
             return
         what = "crashed" if outcome.status == "crashed" else "failed"
         self._say(f"✕ The validation {what}: {outcome.message}", "error")
-        self.status.setToolTip(outcome.message)
+        self.status.setToolTip(plain(outcome.message))
         self.last = Sign("✕", "bad", f"the last validation {what}")
 
     def _show_answer(self, answer: dict[str, Any]) -> None:
@@ -420,7 +420,7 @@ class _ScoreCard(QFrame):
         self.value.setObjectName(f"validate.card.{name}.value")
         for words in (elided(title, "muted", size=0.9), self.value, elided(note, "muted", size=0.85)):
             layout.addWidget(words)
-        self.setToolTip(f"{title}, {note}: explain this number (F1)")
+        self.setToolTip(plain(f"{title}, {note}: explain this number (F1)"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 

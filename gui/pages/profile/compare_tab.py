@@ -11,7 +11,7 @@ from gui import profile_rows
 from gui.chart_view import ChartView
 from gui.fields import ComboField
 from gui.row_table import RowTable
-from gui.widgets import beside, column, framed, label, row
+from gui.widgets import beside, column, framed, label, plain, row
 
 if TYPE_CHECKING:
     from planner.timing.profile_history import Entry
@@ -78,7 +78,7 @@ class CompareTab(QWidget):
             field.clear()
             for name, one in readable.items():
                 field.addItem(name, name)
-                field.setItemData(field.count() - 1, f"{one.profile.device.name}, {one.profile.created[:10]}",
+                field.setItemData(field.count() - 1, plain(f"{one.profile.device.name}, {one.profile.created[:10]}"),
                                   Qt.ItemDataRole.ToolTipRole)  # fmt: skip
         if is_newest and set(chosen) <= set(readable):
             self.choose(*chosen)

@@ -24,7 +24,7 @@ from gui.profile_request import Request
 from gui.sidebar import Sign
 from gui.state import State
 from gui.style_sheet import mark
-from gui.widgets import KIND_SIGNS, chip, column, label, row
+from gui.widgets import KIND_SIGNS, chip, column, label, plain, row
 from planner import library
 from planner.errors import TORCH_COMMAND, TrainplanError
 from planner.plan import file
@@ -142,7 +142,7 @@ class ProfilePage(Page):
         for one in entries:
             told = _in_words(one)
             self.used.addItem(f"{one.name} ({told})" if one.profile else f"{one.name} (cannot be read)", one.name)
-            self.used.setItemData(self.used.count() - 1, told, Qt.ItemDataRole.ToolTipRole)
+            self.used.setItemData(self.used.count() - 1, plain(told), Qt.ItemDataRole.ToolTipRole)
         self.used.show_value(name)
         self.run_tab.show_used(name)
         self.history_tab.show_entries(entries, name, library.user_folder() / "measured")
@@ -160,7 +160,7 @@ class ProfilePage(Page):
         kind, look = next((pair for pair in KINDS.items() if known.startswith(pair[0])), (known, "estimated"))
         mark(self.kind, "chip", look)
         self.kind.setText(f"{KIND_SIGNS[look][0]} {kind}")
-        self.kind.setToolTip(f"{estimate.plan.cluster.accelerator.name}: {known}")
+        self.kind.setToolTip(plain(f"{estimate.plan.cluster.accelerator.name}: {known}"))
 
     def use(self, name: str) -> None:
         """Let the plan's estimates rest on a profile, as one step of the history; say why where they cannot."""

@@ -17,7 +17,7 @@ from gui.profile_request import DEVICES
 from gui.row_table import RowTable
 from gui.style_sheet import mark
 from gui.verify_request import Request
-from gui.widgets import beside, button, column, framed, label, row, sentence
+from gui.widgets import beside, button, column, framed, label, plain, row, sentence
 
 NOTHING_YET = (
     "Nothing verified yet: the planner predicts a step of the plan on this machine, then trains as much of its model "
@@ -154,7 +154,7 @@ class VerifyTab(QWidget):
         if told.get("event") == "note":
             self._told.append(str(told.get("text") or ""))
             self.notes.setText(" · ".join(self._told[-2:]))
-            self.notes.setToolTip("\n".join(self._told))
+            self.notes.setToolTip(plain("\n".join(self._told)))
         elif said:
             self._say(said, "")
 
