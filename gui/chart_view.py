@@ -370,6 +370,11 @@ class ChartView(QWidget):
         """There is something to copy and to export."""
         return self._data is not None
 
+    @property
+    def data(self) -> Any:
+        """What is drawn; None before anything is."""
+        return self._data
+
     def copy_image(self) -> None:
         """The chart as it is on screen, without the words under the pointer, on the clipboard."""
         self._paint_now()

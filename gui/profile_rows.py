@@ -106,6 +106,13 @@ def figure(shape: Shape, column: str, run: str) -> Figure | None:
     return None if value is None else Figure.of(f"profile.{column}", words, value, unit, kind="measured")
 
 
+def figure_of_point(data: Any, index: int, run: str) -> Figure | None:
+    """The rate that a point of the roofline, or of the rates against tokens, shows: with its derivation."""
+    from planner.timing.shapes import Shape
+
+    return figure(data.shapes[index] if hasattr(data, "shapes") else Shape((data.rows[index],)), "rate", run)
+
+
 def _traced(shape: Shape, column: str, run: str) -> tuple[Any, str]:
     """The value from the rows' own numbers, and its unit."""
     rows = shape.rows

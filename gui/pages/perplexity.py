@@ -126,7 +126,7 @@ class PerplexityPage(Page):
         about.body.addWidget(scrolling(column(self._law_words, None)))
         for widget, title in (
             (self._curve_tab(), "&Curve"), (column(self.table, margins=(0, 8, 0, 0)), "Ta&ble"),
-            (self.published, "Published &models"), (column(about, margins=(0, 8, 0, 0)), "About the la&w"),
+            (self.published, "Publ&ished"), (column(about, margins=(0, 8, 0, 0)), "The la&w"),
             (column(self.advice, margins=(0, 8, 0, 0)), "&Recipe"), (self.tokens, "T&okens"),
         ):  # fmt: skip
             self.tabs.addTab(widget, title)

@@ -100,6 +100,7 @@ class SearchPage(Page):
         self._state: State | None = None
         self._answer: dict[str, Any] = {}
         self._rows: list[Row] = []
+        self._points = Points([], "", None)
         self._shown: list[int] = []
         self._basis: dict[str, Any] = {}
         self._basis_of: tuple[Any, Any] = (None, None)
@@ -344,7 +345,11 @@ class SearchPage(Page):
 
         against = self.against.currentData() or against_time(self._rows)
         estimate = self._state.estimate if self._state and not self._state.is_stale else None
-        self.chart.show_data(Points(self._rows, against, estimate))
+        shown = self._points
+        if shown.rows is self._rows and shown.against == against and shown.estimate is estimate:
+            return  # a mere visit: nothing to draw anew
+        self._points = Points(self._rows, against, estimate)
+        self.chart.show_data(self._points)
 
     def choose(self, number: int) -> None:
         """Make a row of the answer the chosen one, in table and chart."""

@@ -89,7 +89,7 @@ SCORES = [
 ROWS = [
     Column("id", "Run", is_words=True),
     Column("error", "Error", partial(units.percent, sign=True), "Predicted ÷ published − 1", tone=_tone_of_error),
-    Column("inside_band", "In band", lambda inside: "✓" if inside else "✕ outside", "Inside the 80 % interval",
+    Column("inside_band", "In band", lambda inside: "✓" if inside else "✕", "Inside the 80 % interval",
            is_words=True, tone=lambda one: "" if one["inside_band"] is not False else "bad"),
     Column("published_text", "Published", sort_by="published", of_row=partial(_text, "published")),
     Column("predicted_text", "Predicted", sort_by="predicted", of_row=partial(_text, "predicted")),
@@ -198,7 +198,7 @@ class ValidatePage(Page):
         self.tabs.addTab(rows, "Ru&ns")
         self.tabs.addTab(column(self.by_source, margins=(0, 8, 0, 0)), "By s&ource")
         self.tabs.addTab(column(self.by_gpu, margins=(0, 8, 0, 0)), "By G&PU")
-        split = beside(self.tabs, framed(self.chart), sizes=(540, 440), stretch=(5, 4))
+        split = beside(self.tabs, framed(self.chart), sizes=(560, 420), stretch=(5, 4))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         content = column(top, cards, self.others, split, margins=(18, 14, 18, 14), spacing=8)

@@ -16,7 +16,7 @@ from planner.timing import layer
 from planner.timing import step as step_timing
 from planner.timing.device import Device
 
-WAITS = "simulated: what lies between this stage's work, while it waits for the other stages"
+WAITS = "a time of the simulated step: between its own work a stage waits for the other stages"
 DEALT = "the plan's layers, dealt to its stages"
 ALIVE = "counted in the simulated schedule at this moment"
 
@@ -25,7 +25,10 @@ def event_figure(estimate: Estimate, schedule: Schedule, event: Event) -> Figure
     """How long an event lasts."""
     label = f"{KINDS[event.kind]} of stage {event.stage + 1}"
     if event.kind == "bubble":
-        return Figure.of("schedule.bubble", label, event.end_s - event.start_s, "s", source=WAITS)
+        with recording():
+            begins = given("what comes after the wait begins", event.end_s, unit="s", source=WAITS)
+            value = begins - given("what lies before it ends", event.start_s, unit="s", source=WAITS)
+        return Figure.of("schedule.bubble", label, value, "s")
     with recording():
         value = _lasts_s(estimate, schedule, event)
     return Figure.of(f"schedule.{event.kind}", label, value, "s", source="" if value else "does not occur in this plan")

@@ -36,6 +36,10 @@ def test_the_first_visit_searches_and_a_layout_is_used_and_taken_back(
     assert page.status.text().startswith("✓") and page.table.rows.rowCount() > 100
     assert page.table_row() == 0 and page.chosen.text().startswith("#1")
     assert page.fallen.rows.rowCount() >= 2
+    drawn = page.chart._source
+    window.show_page("results")
+    window.show_page("search")
+    assert page.chart._source is drawn, "a mere visit draws nothing anew"
     before, steps = window.document.plan, window.document.stack.count()
 
     qtbot.mouseClick(page.take, Qt.MouseButton.LeftButton)

@@ -61,3 +61,17 @@ def test_a_profile_that_cannot_be_read_says_why_in_its_line() -> None:
     (line,) = profile_rows.history([entry], "")
     assert line["sign"] == "✕" and line["created"] == "not a whole JSON file"
     assert profile_rows.about(entry) == "✕ /somewhere/torn.json: not a whole JSON file"
+
+
+def test_a_point_of_a_profiles_chart_opens_into_the_rate_that_it_shows(gpt2_profile: Profile) -> None:
+    from planner.charts import measured_rates, roofline
+
+    for chart, data in (
+        (measured_rates, measured_rates.Data.of_rows(gpt2_profile.rows)),
+        (roofline, roofline.Data.of_profile(gpt2_profile)),
+    ):
+        for index, (_, rate) in enumerate(chart.points(data)):
+            found = profile_rows.figure_of_point(data, index, "gpt2")
+            assert found is not None and found.unit == "FLOP/s"
+            assert found.value == pytest.approx(rate, rel=1e-12)
+            assert found.node is not None and found.node.recombined() == pytest.approx(rate, rel=1e-12)

@@ -15,6 +15,7 @@ from planner.plan.check import check
 from planner.plan.file import load
 from planner.plan.plan import Plan
 from planner.plan.workload import workload
+from planner.schedule.derivation import event_figure
 from planner.schedule.memory import timelines
 from planner.schedule.order import Pipeline
 from planner.schedule.simulation import simulate
@@ -135,3 +136,12 @@ def test_gpipe_holds_all_micro_batches_and_1f1b_no_more_than_stages() -> None:
         line = timelines(result, schedule(result))[0]
         peaks[name] = max(moving for _, moving in line.points)
     assert peaks["gpipe"] == pytest.approx(2 * peaks["1f1b"], rel=0.01)  # 8 micro-batches, 4 stages
+
+
+def test_a_bubble_opens_into_the_two_moments_it_lies_between() -> None:
+    found = estimate(load("llama-2-70b"))
+    step = schedule(found)
+    bubble = next(one for one in step.events if one.kind == "bubble" and one.start_s > 0)
+    figure = event_figure(found, step, bubble)
+    assert figure.value == bubble.end_s - bubble.start_s
+    assert figure.node is not None and list(map(float, figure.node.inputs.values())) == [bubble.end_s, bubble.start_s]

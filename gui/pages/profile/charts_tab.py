@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
+from gui import profile_rows
 from gui.chart_view import ChartView
 from gui.fields import ComboField
 from gui.widgets import column, framed, label, row
 
 if TYPE_CHECKING:
+    from planner.estimate import Figure
     from planner.timing.profile_history import Entry
 
 VIEWS = {
@@ -27,6 +30,7 @@ class ChartsTab(QWidget):
 
     failed = Signal(str)
     saved = Signal(str)
+    explain_figure = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +52,10 @@ class ChartsTab(QWidget):
             chart.failed.connect(self.failed)
             chart.saved.connect(self.saved)
             self._stack.addWidget(chart)
+        for name in ("roofline", "measured_rates"):
+            chart = self.charts[name]
+            chart.explain.connect(self.explain_figure)
+            chart.explainer = partial(self._figure, chart)
         self._entries: dict[str, Entry] = {}
         self._newest = ""
         self._build()
@@ -81,6 +89,11 @@ class ChartsTab(QWidget):
         """Show this profile."""
         self.profile.setCurrentIndex(max(0, self.profile.findData(name)))
         self._show_chosen()
+
+    def _figure(self, chart: ChartView, index: int) -> Figure | None:
+        """The rate that a point shows, from the rows of the profile."""
+        entry = self._entries[self.profile.currentData()]
+        return profile_rows.figure_of_point(chart.data, index, f"{self.about.text()} ({entry.path})")
 
     def _show_chosen(self) -> None:
         entry = self._entries.get(self.profile.currentData())

@@ -91,7 +91,8 @@ class ProfilePage(Page):
         self.run_tab.cancel.connect(self.cancel)
         self.run_tab.use.connect(self.use)
         self.run_tab.keep.connect(self._keep)
-        self.run_tab.explain_figure.connect(self.explain_figure)
+        for tab in (self.run_tab, self.charts_tab):
+            tab.explain_figure.connect(self.explain_figure)
         self.run_tab.finished.connect(self._end)
         self.verify_tab.wanted.connect(self.verify)
         self.verify_tab.cancel.connect(self.cancel)

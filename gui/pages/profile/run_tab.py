@@ -63,6 +63,8 @@ class RunTab(QWidget):
         self.chart = ChartView("measured_rates", "Rate of each operation against tokens")
         self.chart.setMinimumSize(240, 160)
         self.chart.show_data(())
+        self.chart.explain.connect(self.explain_figure)
+        self.chart.explainer = lambda index: profile_rows.figure_of_point(self.chart.data, index, self._run)
         self._notes: list[str] = []
         self._build()
         self._show_buttons()
@@ -122,12 +124,16 @@ class RunTab(QWidget):
         """What is measured so far."""
         return tuple(self._rows.values())
 
+    @property
+    def _run(self) -> str:
+        """What was measured, when, and where it is kept."""
+        return ", ".join(filter(None, (self._about, self._when, self._file)))
+
     def _explain(self, line: int, column: str) -> None:
         """The derivation of a measured number."""
         from planner.timing.shapes import by_shape
 
-        run = ", ".join(filter(None, (self._about, self._when, self._file)))
-        found = profile_rows.figure(by_shape(self.rows)[line], column, run)
+        found = profile_rows.figure(by_shape(self.rows)[line], column, self._run)
         if found is not None:
             self.explain_figure.emit(found)
 
