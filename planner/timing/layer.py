@@ -246,13 +246,15 @@ def ranks_per_node(w: Workload, ranks: Number, stride: Number) -> Number:
 
 def _tensor(w: Workload, network: Network, software: Software) -> tuple[Number, Number]:
     """(forward, backward): two all-reduces each, or an all-gather and a reduce-scatter in each one's place; backward
-    with sequence parallelism gathers each product's input again (Korthikanti 2022 §4.2.2)."""
+    with sequence parallelism gathers each product's input again (Korthikanti 2022 §4.2.2). They hide behind products
+    inside a scale-up domain only: Transformer Engine's overlapped products write into their peers' memory over NVLink
+    (NVIDIA/TransformerEngine issue 1071)."""
     buffer = w.rank_tokens * w.hidden * w.activation_bytes
     inside = ranks_per_node(w, w.tp, 1.0)
     gather = collectives.all_gather_s(network, buffer, w.tp, inside)
     pair = gather + collectives.reduce_scatter_s(network, buffer, w.tp, inside)
     reduce_all = collectives.all_reduce_s(network, buffer, w.tp, inside)
-    shows = 1 - software.tensor_overlap
+    shows = np.where(inside < w.tp, 1.0, 1 - software.tensor_overlap)[()]
     one_way = 2 * shows * np.where(w.sequence_parallel > 0, pair, reduce_all)
     return one_way, one_way + 2 * shows * w.sequence_parallel * gather
 

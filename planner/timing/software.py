@@ -61,7 +61,7 @@ class Software:
     gather_overlap: Number
     """Share of a layer's compute that hides the next layer's gathered weights (ZeRO-3)."""
     tensor_overlap: Number
-    """Share of the tensor-parallel collectives hidden behind the products."""
+    """Share of the tensor-parallel collectives hidden behind the products, inside a scale-up domain."""
     scatters_messages: Number
     """1 where each tensor-parallel rank sends its share of a message between stages and the next stage gathers them in
     its node, 0 where every rank sends the whole (Narayanan 2021, arXiv 2104.04473, §4.1)."""

@@ -15,7 +15,7 @@ from planner.estimate import estimate, machine
 from planner.plan.file import load
 from planner.plan.plan import Plan
 from planner.plan.workload import workload
-from planner.timing import step
+from planner.timing import layer, step
 from planner.timing.step import Step
 
 
@@ -62,6 +62,18 @@ def test_a_message_sent_in_shares_and_gathered_again_is_shorter() -> None:
     parallel = workload(plan.replace(**{"layout.sequence_parallel": True}))
     again = step.messages_s(parallel, parts.network, replace(parts.software, scatters_messages=1.0))
     assert again == step.messages_s(parallel, parts.network, replace(parts.software, scatters_messages=0.0))
+
+
+def test_tensor_parallel_collectives_hide_inside_a_scale_up_domain_only() -> None:
+    """NVIDIA/TransformerEngine issue 1071: overlapped products need NVLink between all ranks of the group."""
+    for tp, shows in ((8, 0.5), (16, 1.0)):
+        plan = load("llama-3.1-405b").replace(**{"layout.tp": tp, "layout.pp": 16, "layout.virtual_stages": 1})
+        w, parts = workload(plan), machine(plan)
+        open_, hidden = (
+            layer.count(w, parts.device, parts.network, replace(parts.software, tensor_overlap=share)).tensor
+            for share in (0.0, 0.5)
+        )
+        assert hidden == pytest.approx(shows * open_)
 
 
 def test_one_stage_has_no_bubble_and_sends_nothing() -> None:
