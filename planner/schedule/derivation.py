@@ -27,8 +27,8 @@ def event_figure(estimate: Estimate, schedule: Schedule, event: Event) -> Figure
     if event.kind == "bubble":
         with recording():
             begins = given("what comes after the wait begins", event.end_s, unit="s", source=WAITS)
-            value = begins - given("what lies before it ends", event.start_s, unit="s", source=WAITS)
-        return Figure.of("schedule.bubble", label, value, "s")
+            waited = begins - given("what lies before it ends", event.start_s, unit="s", source=WAITS)
+        return Figure.of("schedule.bubble", label, waited, "s")
     with recording():
         value = _lasts_s(estimate, schedule, event)
     return Figure.of(f"schedule.{event.kind}", label, value, "s", source="" if value else "does not occur in this plan")
