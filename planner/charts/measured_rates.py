@@ -115,13 +115,16 @@ def _draw_operation(axes: Axes, data: Data, operation: str, theme: Theme) -> Non
     """A line through the full width's shapes; narrower ones (one rank's share) as points beside it."""
     shade = operations.colour(operation, theme)
     axes.plot(*data.curve(operation), color=shade, linewidth=1.4)
+    alike: dict[tuple[bool, bool], list[Shape]] = {}
     for one in data.shapes:
         if one.first.operation == operation:
-            axes.plot(
-                [one.first.tokens], [one.flops_per_s or 0.0], linestyle="none", marker="o",
-                markersize=5.0 if one.first.shards == 1 else 3.2, color=shade, zorder=4,
-                markerfacecolor=theme.background if one.is_noisy else shade, markeredgewidth=1.3,
-            )  # fmt: skip
+            alike.setdefault((one.first.shards == 1, one.is_noisy), []).append(one)
+    for (is_whole, is_noisy), shapes in alike.items():
+        axes.plot(
+            [one.first.tokens for one in shapes], [one.flops_per_s or 0.0 for one in shapes], linestyle="none",
+            marker="o", markersize=5.0 if is_whole else 3.2, color=shade, zorder=4, markeredgewidth=1.3,
+            markerfacecolor=theme.background if is_noisy else shade,
+        )  # fmt: skip
 
 
 def _legend(figure: Figure, data: Data, found: Sequence[str], theme: Theme) -> None:

@@ -22,6 +22,8 @@ from planner.timing.profile import Profile, Row
 from planner.units import percent, show
 
 TITLE = "Roofline"
+_KEPT_CLEAR = 400
+"""Points, about, that labels keep clear of."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,11 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     scatter.scale(axes.yaxis, min(tops) / 1.5, max(tops) * 1.3, unit, is_log=True)
     lines = [_draw_roof(axes, data.matmul_flops_per_s, data.copy_bytes_per_s, theme.text, "-", 1.6)]
     lines.append(_draw_roof(axes, data.peak_flops, data.bandwidth_bytes_per_s, theme.muted, "--", 0.9))
-    for row in data.rows:
-        _draw_row(axes, row, theme)
+    _draw_rows(axes, data, theme)
     style.label_axes(axes, theme, "Arithmetic intensity (FLOP/B)", name)
     _legend(figure, data, theme)
     style.finish(figure, theme, TITLE, _subtitle(data))
-    marks: list[Line] = [([x], [y]) for x, y in points(data)]
+    marks: list[Line] = [([x], [y]) for x, y in points(data)[:: max(1, len(data.rows) // _KEPT_CLEAR)]]
     place(axes, _labels(axes, data, theme), [line for line in lines if line[0]] + marks)
     scatter.halo(axes, theme)
 
@@ -173,12 +174,18 @@ def _draw_roof(
     return xs, ys
 
 
-def _draw_row(axes: Axes, row: Row, theme: Theme) -> None:
-    shade = operations.colour(row.operation, theme)
-    axes.plot(
-        [intensity(row)], [row.flops_per_s], linestyle="none", marker=operations.SHAPES[row.direction], markersize=6.0,
-        color=shade, markerfacecolor=theme.background if row.is_noisy else shade, markeredgewidth=1.2, zorder=4,
-    )  # fmt: skip
+def _draw_rows(axes: Axes, data: Data, theme: Theme) -> None:
+    """The rows that look alike at once: thousands of them take no more time than tens."""
+    alike: dict[tuple[str, str, bool], list[Row]] = {}
+    for row in data.rows:
+        alike.setdefault((row.operation, row.direction, row.is_noisy), []).append(row)
+    for (operation, direction, is_noisy), rows in alike.items():
+        shade = operations.colour(operation, theme)
+        axes.plot(
+            [intensity(row) for row in rows], [row.flops_per_s for row in rows], linestyle="none",
+            marker=operations.SHAPES[direction], markersize=6.0, color=shade, markeredgewidth=1.2, zorder=4,
+            markerfacecolor=theme.background if is_noisy else shade,
+        )  # fmt: skip
 
 
 def _legend(figure: Figure, data: Data, theme: Theme) -> None:
