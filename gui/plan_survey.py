@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QDir, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from gui.jobs import Job, Outcome
@@ -127,13 +127,13 @@ class PlanSurvey(QWidget):
 
     def ask_folder(self) -> None:
         """Open a folder, with the file dialog."""
-        name = QFileDialog.getExistingDirectory(self, "Open a folder of plans", str(Path.home()))
+        name = QFileDialog.getExistingDirectory(self, "Open a folder of plans", QDir.homePath())
         if name:
             self.open([Path(name)])
 
     def ask_files(self) -> None:
         """Open plan files, with the file dialog."""
-        names, _ = QFileDialog.getOpenFileNames(self, "Open plans", str(Path.home()), "Trainplan plan (*.json)")
+        names, _ = QFileDialog.getOpenFileNames(self, "Open plans", QDir.homePath(), "Trainplan plan (*.json)")
         if names:
             self.open([Path(name) for name in names])
 

@@ -249,7 +249,8 @@ class ValidatePage(Page):
         if told.get("event") == "rows":
             self._coming.add(told["rows"])
         elif told.get("event") == "progress":
-            self._say(f"{told['doing'][:1].upper()}{told['doing'][1:]} ({told['fraction']:.0%})…", "muted")
+            doing, done = told["doing"], units.percent(told["fraction"], 0)
+            self._say(f"{doing[:1].upper()}{doing[1:]} ({done})…", "muted")
 
     def job_name(self, arguments: list[str]) -> str:
         """What the job is called while it runs."""
