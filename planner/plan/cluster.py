@@ -11,6 +11,10 @@ from planner.plan.section import Section, choice, quantity, read_by_name, words
 Confidence = Literal["seen", "recalled", "recalled+seen", "assumed"]
 
 
+MOST_A_NODE = 100_000
+"""Accelerators of one node: far above any."""
+
+
 class PeakFlops(Section):
     """Dense peak rates by number format, FLOP/s; None where the device has no units for it. Never 'with sparsity'."""
 
@@ -95,7 +99,7 @@ class Cluster(Section):
     """Nodes of equal accelerators, joined by a fabric. Accelerator and fabric may be given by a shipped name."""
 
     accelerator: Accelerator = choice("Accelerator", "The device, by name or in full")
-    gpus_per_node: int = quantity("GPUs a node", "Accelerators in one node", "GPUs", default=8, ge=1, le=100_000)
+    gpus_per_node: int = quantity("GPUs a node", "Accelerators in one node", "GPUs", default=8, ge=1, le=MOST_A_NODE)
     nodes: int = quantity("Nodes", "Nodes of the cluster", default=1, ge=1, le=1_000_000)
     fabric: Fabric = choice("Fabric", "The network between nodes, by name or in full")
     failures_per_node_day: float = quantity(

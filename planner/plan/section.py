@@ -6,6 +6,7 @@ is described once.
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -23,6 +24,10 @@ class PlanError(InputError):
     def __init__(self, where: str, problems: list[tuple[str, str]]) -> None:
         self.problems = problems
         super().__init__("\n".join(f"{path or where}: {message}" for path, message in problems))
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""What no text of a plan is made of: all but tabs and line ends."""
 
 
 class Section(BaseModel):
@@ -46,6 +51,10 @@ class Section(BaseModel):
                 value = units.parse(value, unit_of(cls, info.field_name))
             except InputError as error:
                 raise ValueError(str(error)) from None
+        if isinstance(value, str) and (found := _CONTROL.search(value)):
+            raise ValueError(
+                f"holds a control character (U+{ord(found[0]):04X}), which a terminal would obey; take it out"
+            )
         if isinstance(value, bool) and bool not in types and types & {int, float}:
             raise ValueError("a number is needed, not true or false")
         if isinstance(value, float) and int in types and float not in types and value.is_integer():

@@ -20,7 +20,7 @@ from planner.counting import allocation
 from planner.errors import UnknownNameError
 from planner.estimate import Machine
 from planner.formula import Array
-from planner.plan.cluster import Accelerator, Cluster
+from planner.plan.cluster import MOST_A_NODE, Accelerator, Cluster
 from planner.plan.model import Model
 from planner.plan.shipped import accelerator
 from planner.plan.shipped import fabric as shipped_fabric
@@ -272,7 +272,10 @@ def _workload(runs: Runs, defaults: list[dict[str, Any]], assumed: list[list[str
     blanks = _Blanks(runs, defaults, assumed)
     tp, pp, cp, dp = _degrees(blanks, skipped)
     gpus, sequence = runs.number("n_gpus", 1.0), runs.number("seq_len", 1.0)
-    per_node = np.minimum(runs.number("gpus_per_node", 8.0), np.maximum(1.0, gpus))
+    stated = runs.number("gpus_per_node", 8.0)
+    beyond = (stated < 1) | (stated > MOST_A_NODE)
+    skipped[beyond & (skipped == "")] = f"gpus_per_node is not from 1 to {MOST_A_NODE:,}"
+    per_node = np.minimum(np.clip(stated, 1.0, MOST_A_NODE), np.maximum(1.0, gpus))
     batch, micro_batch = _batches(blanks, sequence, dp, pp)
     words, default = runs.words, blanks.default
     recompute = blanks.word("recompute")

@@ -285,3 +285,19 @@ def test_the_events_carry_the_rows_that_json_lists(tmp_path: Path, capsys: pytes
     assert [row for event in told if event["event"] == "rows" for row in event["rows"]] == whole.pop("rows")
     assert told[-1] == {"event": "finished", **whole}
     assert all(0 <= event["fraction"] <= 1 for event in told if event["event"] == "progress")
+
+
+@pytest.mark.parametrize("gpus", ["0", "0.5", "1e9"])
+def test_a_node_of_no_gpus_or_of_a_billion_is_skipped_with_its_column(tmp_path: Path, gpus: str) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        "id,source_key,gpu,n_layers,hidden,seq_len,gpus_per_node,n_gpus,step_time_s\n"
+        f"a,x,A100-80GB-SXM,32,4096,2048,{gpus},8,1\n"
+    )
+    assert {row["skipped"] for row in validate(path).rows} == {"gpus_per_node is not from 1 to 100,000"}
+
+
+def test_a_table_without_a_run_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "none.csv").write_text("id,source_key,gpu,n_layers,hidden,seq_len,step_time_s\n")
+    with pytest.raises(InputError, match=r"none\.csv: holds no run"):
+        validate(tmp_path / "none.csv")
