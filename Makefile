@@ -18,7 +18,7 @@ run: $(installed) system-for-run  ## open the app (without a screen: run the def
 test: export QT_QPA_PLATFORM ?= offscreen
 test: export MPLBACKEND ?= agg
 test: $(installed) system-for-tests  ## run the tests; ARGS="tests/counting -k flops" picks some
-	@$(python) -m pytest -n 2 -q $(ARGS)
+	@$(python) -m pytest -n 2 --dist worksteal -q $(ARGS)
 
 lint: $(installed)  ## ruff, mypy --strict on planner, import-linter
 	@$(python) -m ruff check .

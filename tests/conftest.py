@@ -10,8 +10,11 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Of numpy, torch and the processes that tests start: threads that wait for each other, or for the tests beside these,
+# turn a test of milliseconds into one of seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 """A busy machine may be slow; nothing here tests speed."""
 OFFSCREEN = "This plugin does not support"
 """What Qt's offscreen platform says of popups: about itself, not about the program."""
@@ -31,6 +34,21 @@ def gpt2_profile() -> object:
     from planner.timing import profile
 
     return profile.load(Path(__file__).parent / "data" / "gpt2-cpu.json")
+
+
+@pytest.fixture
+def qtbot(qtbot: object) -> object:
+    """pytest-qt's, which waits no less than our patience: its own five seconds are over soon on a busy machine."""
+    for name in ("waitUntil", "waitSignal"):
+        setattr(qtbot, name, patient(getattr(qtbot, name)))
+    return qtbot
+
+
+def patient(wait: Callable[..., object]) -> Callable[..., object]:
+    def waiting(*arguments: object, timeout: int = 0, **options: object) -> object:
+        return wait(*arguments, timeout=max(timeout, PATIENCE_MS), **options)
+
+    return waiting
 
 
 @pytest.fixture
@@ -70,18 +88,22 @@ def application(qapp: object) -> object:
 def open_window(
     application: object, qtbot: object, no_dialogs: None, no_qt_warnings: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., object]]:
-    """Opens windows on screen, all pages built; closes them without a question."""
+    """Opens windows on screen and closes them without a question. Pages are built when they are first asked for, which
+    saves a second or two a window; `whole` waits until the window has built them all by itself."""
     from gui.plan_files import PlanFiles
     from gui.window import Window
 
     windows = []
 
-    def open_one(plan: object = None) -> object:
+    def open_one(plan: object = None, *, whole: bool = False) -> object:
         window = Window(plan)
+        windows.append(window)
+        if not whole:
+            monkeypatch.setattr(window, "build_next_page", lambda: None)
         window.show()
         window.after_first_paint()
-        qtbot.waitUntil(lambda: len(window.pages) == len(window.page_classes), timeout=PATIENCE_MS)
-        windows.append(window)
+        if whole:
+            qtbot.waitUntil(lambda: len(window.pages) == len(window.page_classes), timeout=PATIENCE_MS)
         return window
 
     yield open_one

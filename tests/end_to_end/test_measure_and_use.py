@@ -10,12 +10,8 @@ ON_THIS_COMPUTER = {"cluster.accelerator": "CPU", "cluster.nodes": 1, "cluster.g
                     "recipe.precision": "fp32"}  # fmt: skip
 
 
-@pytest.mark.timeout(240)
-def test_a_small_profile_is_measured_shown_and_used(
-    open_window: object, qtbot: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_small_profile_is_measured_shown_and_used(open_window: object, qtbot: object) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # leave a core to the tests beside this one
     window = open_window(file.load("gpt2"))
     window.document.apply(ON_THIS_COMPUTER, "this computer")
     window.show_page("profile")

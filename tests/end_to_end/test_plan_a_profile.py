@@ -7,12 +7,8 @@ import pytest
 from planner.plan import file
 
 
-@pytest.mark.timeout(240)
-def test_the_points_follow_the_form_and_give_way_to_a_run(
-    open_window: object, qtbot: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_points_follow_the_form_and_give_way_to_a_run(open_window: object, qtbot: object) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # leave a core to the tests beside this one
     window = open_window(file.load("gpt2"))
     window.show_page("profile")
     page = window.page("profile")

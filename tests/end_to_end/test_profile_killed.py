@@ -12,17 +12,13 @@ from planner.timing import profile as profiles
 PATIENCE_MS = 120_000
 
 
-@pytest.mark.timeout(240)
-def test_a_killed_run_names_the_cause_and_its_rows_can_be_kept(
-    window: object, qtbot: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_names_the_cause_and_its_rows_can_be_kept(window: object, qtbot: object) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     window.show_page("profile")
     page = window.page("profile")
     page.plan_tab.model.show_value("gpt2")
     page.plan_tab.device.show_value("cpu")
-    page.plan_tab.memory_limit.setText("400MB")
+    page.plan_tab.memory_limit.setText("150MB")
     window.run_profile()
     tab = page.run_tab
     qtbot.waitUntil(lambda: len(tab.rows) >= 4 or window.job is None, timeout=PATIENCE_MS)

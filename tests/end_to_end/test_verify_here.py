@@ -14,12 +14,10 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(240)
 def test_a_verification_shows_predicted_beside_measured_and_can_be_kept(
     window: object, qtbot: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # leave a core to the tests beside this one
     window.document.apply(SMALL, "tiny model")
     window.show_page("profile")
     page = window.page("profile")

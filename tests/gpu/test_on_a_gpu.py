@@ -69,7 +69,6 @@ def test_a_quick_profile_is_whole_and_no_row_beats_the_ceiling_by_far(tmp_path: 
     assert all(row.peak_memory_bytes for row in found.rows if row.operation == "layer")
 
 
-@pytest.mark.timeout(180)
 def test_the_allocator_s_peak_is_predicted(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "main.py"), "verify", "--model", "gpt2", "--device", "cuda", "--steps", "5",

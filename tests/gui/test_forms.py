@@ -33,7 +33,8 @@ def test_every_field_of_a_section_has_a_spec_with_title_and_description(prefix: 
     assert all(spec.title and spec.description for spec in found)
 
 
-def test_every_input_has_names_and_a_label(window: object) -> None:
+def test_every_input_has_names_and_a_label(open_window: object) -> None:
+    window = open_window(whole=True)
     buddies = {label.buddy() for label in window.findChildren(QLabel) if label.buddy()}
     inputs = [
         found for kind in (QLineEdit, QComboBox, QCheckBox) for found in window.findChildren(kind)

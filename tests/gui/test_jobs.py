@@ -49,7 +49,7 @@ class TestJob:
         assert made.left_s == 12.0
 
     def test_cancel_ends_the_process_and_is_not_called_a_crash(self, qtbot: object) -> None:
-        made = job(f"import time; print('''{ROW}''', flush=True); time.sleep(60)")
+        made = job(f"import time; print('''{ROW}''', flush=True); time.sleep(600)")
         with qtbot.waitSignal(made.row, timeout=10_000):
             made.start()
         with qtbot.waitSignal(made.ended, timeout=3000) as blocker:
@@ -59,7 +59,7 @@ class TestJob:
 
     def test_a_process_that_ignores_cancel_is_killed(self, qtbot: object) -> None:
         made = job(
-            f"import signal, time; signal.signal(15, signal.SIG_IGN); print('''{ROW}''', flush=True); time.sleep(60)"
+            f"import signal, time; signal.signal(15, signal.SIG_IGN); print('''{ROW}''', flush=True); time.sleep(600)"
         )
         with qtbot.waitSignal(made.row, timeout=10_000):
             made.start()

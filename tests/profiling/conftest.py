@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 from planner.plan.model import Model
 from planner.profiling import demand, design, operations, points, timer
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    """Threads that wait for each other on a busy machine turn a test of milliseconds into one of seconds."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -32,11 +32,11 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 PATIENCE_S = 100
 
 
-def start(*words: str, prefix: tuple[str, ...] = (), **more: str) -> subprocess.Popen[bytes]:
+def start(*words: str, **more: str) -> subprocess.Popen[bytes]:
     """Unbuffered, so that `communicate` finds what `readline` left."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
+    environment = {**os.environ, **more}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
-    return subprocess.Popen([*prefix, *words], env=environment, **pipes)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(words, env=environment, **pipes)  # type: ignore[call-overload, no-any-return]
 
 
 def ends(*processes: subprocess.Popen[bytes]) -> list[tuple[int, str, str]]:
@@ -55,18 +55,16 @@ def free_port() -> str:
         return str(one.getsockname()[1])
 
 
-def two_agents(per_node: int, *words: str, prefixes: Any = ((), ()), address: str = "127.0.0.1", **more: str) -> Any:
+def two_agents(per_node: int, *words: str) -> Any:
     """torchrun twice, as on two nodes."""
-    meeting = ("--nnodes", "2", "--master-addr", address, "--master-port", free_port())
+    meeting = ("--nnodes", "2", "--master-addr", "127.0.0.1", "--master-port", free_port())
     ranks = ("--nproc-per-node", str(per_node))
-    return ends(
-        *(
-            start(
-                *TORCHRUN, *meeting, *ranks, "--node-rank", str(node), *COMMAND, *words, prefix=prefixes[node], **more
-            )
-            for node in (0, 1)
-        )
-    )
+    return ends(*(start(*TORCHRUN, *meeting, *ranks, "--node-rank", str(node), *COMMAND, *words) for node in (0, 1)))
+
+
+def alone_on_a_node(node: int) -> dict[str, str]:
+    """What torchrun would tell the one rank of each of two nodes: an agent of its own takes longer than its rank."""
+    return {"RANK": str(node), "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "GROUP_RANK": str(node)}
 
 
 def test_four_ranks_on_two_nodes_measure_every_layout_into_the_profile_that_is_there(
@@ -186,9 +184,9 @@ def test_a_slow_network_is_found_as_slow_as_it_is(tmp_path: Path) -> None:
     out = tmp_path / "slow.json"
     try:
         with slow_link(delay_s, bits_per_s) as link:
-            prefixes = [tuple(link.command(side)) for side in (0, 1)]
-            words = ("--budget", "5s", "--out", str(out), "--fabric", "Ethernet 10")
-            found = two_agents(1, *words, prefixes=prefixes, address=ADDRESSES[0], GLOO_SOCKET_IFNAME=link.device)
+            words = (sys.executable, *COMMAND, "--budget", "5s", "--out", str(out), "--fabric", "Ethernet 10")
+            meeting = {"MASTER_ADDR": ADDRESSES[0], "MASTER_PORT": free_port(), "GLOO_SOCKET_IFNAME": link.device}
+            found = ends(*(start(*link.command(node, *words), **meeting, **alone_on_a_node(node)) for node in (0, 1)))
     except UnavailableError as missing:
         pytest.skip(str(missing))
     assert [code for code, _, _ in found] == [0, 0], found[0][2]

@@ -120,7 +120,7 @@ def test_the_command_is_registered_without_torch() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_in_training_it_leaves_nothing_half_written(home: Path, number: signal.Signals) -> None:
     command = [sys.executable, "main.py", *words("--events", "--keep", "--calibrate", "x"), "--steps", "9999"]
-    environment = {**os.environ, "TRAINPLAN_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "TRAINPLAN_HOME": str(home)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     for line in process.stdout:

@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -20,7 +19,6 @@ from planner.profiling.timer import clock_for
 def main() -> None:
     """argv: the learning rate, the steps, and a file of plans by name."""
     rate, steps, plans = float(sys.argv[1]), int(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())
-    torch.set_num_threads(1)
     training.LEARNING_RATE = rate
     dist.init_process_group("gloo")
     found = {}
