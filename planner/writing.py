@@ -26,17 +26,36 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
-        if target.is_dir():
-            raise IsADirectoryError(21, "is a folder")
-        if target.exists() and not os.access(target, os.W_OK):
-            raise PermissionError(13, "is read-only")
+        _require_replaceable(target)
         temporary.replace(target)
     except (OSError, ValueError) as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{shorten(path, 200)}: cannot be written ({reason}); choose another place") from None
+        raise _cannot_be_written(path, error) from None
+
+
+def require_writable(path: Path) -> None:
+    """Raise before long work the `InputError` that `write_atomically` would raise after it."""
+    try:
+        target = Path(os.path.realpath(path))
+        _require_replaceable(target)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except (OSError, ValueError) as error:
+        raise _cannot_be_written(path, error) from None
+
+
+def _require_replaceable(target: Path) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(21, "is a folder")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(13, "is read-only")
+
+
+def _cannot_be_written(path: Path, error: OSError | ValueError) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(f"{shorten(path, 200)}: cannot be written ({reason}); choose another place")
 
 
 def _umask() -> int:

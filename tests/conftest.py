@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,12 @@ PATIENCE_MS = 60_000
 """A busy machine may be slow; nothing here tests speed."""
 OFFSCREEN = "This plugin does not support"
 """What Qt's offscreen platform says of popups: about itself, not about the program."""
+
+
+def pytest_collection_finish() -> None:
+    """What importing all tests has left is never garbage: each full collection would look through it, a second each."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

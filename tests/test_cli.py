@@ -275,13 +275,15 @@ def test_a_broken_file_of_the_users_hides_nothing_else_in_a_listing(tmp_path: Pa
     assert "mine.json: not a whole JSON file" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_screenshots_need_no_screen(tmp_path: Path) -> None:
+def test_screenshots_of_every_page_need_no_screen(tmp_path: Path) -> None:
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     environment = {name: value for name, value in os.environ.items() if name not in screens}
     environment["TRAINPLAN_HOME"] = str(tmp_path / "home")
     done = subprocess.run(
-        [sys.executable, MAIN, "screenshots", str(tmp_path), "--size", "900x600"],
+        [sys.executable, MAIN, "screenshots", str(tmp_path), "--theme", "dark", "--size", "900x600"],
         capture_output=True, text=True, env=environment, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "results.png").exists()
+    pages = {"model", "hardware", "training", "profile", "results", "search", "perplexity", "compare", "validate"}
+    written = {path.stem: path.stat().st_size for path in tmp_path.glob("*.png")}
+    assert written.keys() >= pages and min(written.values()) > 10_000

@@ -12,7 +12,7 @@ from planner.charts.style import LIGHT
 from planner.estimate import Estimate
 from planner.reports.charts import Chart
 from planner.reports.report import report
-from planner.writing import write_atomically
+from planner.writing import require_writable, write_atomically
 
 DEEPEST = 6
 """Levels of a derivation that the page opens."""
@@ -20,6 +20,7 @@ DEEPEST = 6
 
 def write(estimate: Estimate, path: Path, *, at: datetime | None = None) -> None:
     """Write the page atomically. Raises `InputError` when the path is not writable."""
+    require_writable(path)
     write_atomically(path, text(estimate, at=at))
 
 

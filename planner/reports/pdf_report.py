@@ -17,7 +17,7 @@ from planner.estimate import Estimate
 from planner.reports.charts import Chart
 from planner.reports.derivation import Step
 from planner.reports.report import Report, Section, Table, report
-from planner.writing import write_atomically
+from planner.writing import require_writable, write_atomically
 
 FAMILY = "DejaVu Sans"
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -33,6 +33,7 @@ COLUMN_SHARES = {6: (15, 16, 17, 11, 23, 18), 4: (34, 22, 30, 14), 3: (36, 49, 1
 
 def write(estimate: Estimate, path: Path, *, at: datetime | None = None) -> None:
     """Write the document atomically. Raises `InputError` when the path is not writable."""
+    require_writable(path)
     write_atomically(path, content(estimate, at=at))
 
 

@@ -115,12 +115,3 @@ def test_a_window_may_be_closed_before_it_has_a_plan(start: Callable[..., Any], 
     assert window.close() and not window.isVisible()
     assert window.document is None
     qtbot.waitUntil(lambda: not isValid(window))
-
-
-def test_a_picture_of_every_page_is_taken(application: object, tmp_path: Path) -> None:
-    from gui.pictures import screenshots
-
-    written = screenshots(tmp_path, "dark", 1024, 680)  # the command's own test takes them in light
-    pages = {"model", "hardware", "training", "profile", "results", "search", "perplexity", "compare", "validate"}
-    assert {path.stem for path in written} >= pages
-    assert all(path.stat().st_size > 10_000 for path in written)

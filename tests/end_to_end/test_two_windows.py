@@ -14,7 +14,7 @@ def sign(window: object, page: str) -> str:
 
 
 def test_what_is_done_in_one_leaves_the_other_as_it_was(open_window: Callable[..., object], qtbot: object) -> None:
-    first, second = open_window(), open_window()
+    first, second = open_window(), open_window(whole=True)
     first.show_page("search")
     qtbot.waitUntil(lambda: sign(first, "search") == "✓" and first.job is None, timeout=PATIENCE_MS)
     first.document.try_set("cluster.nodes", "64")
