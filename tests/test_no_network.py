@@ -40,7 +40,7 @@ def outcome(folder: Path, code: str, *arguments: str) -> subprocess.CompletedPro
     }  # fmt: skip
     return subprocess.run(
         [sys.executable, "-c", WITHOUT_NETWORK + code, *arguments], cwd=folder, env=environment, capture_output=True,
-        text=True, check=False, timeout=120,
+        text=True, check=False,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def test_all_pages_are_walked_by_keys_and_mouse_a_plan_is_saved_and_exported(dis
     environment |= {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("walk_under_x.py")), str(tmp_path)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=100,
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert not done.stderr, "Qt or Python complained"

@@ -29,7 +29,7 @@ from tests.profiling.slow_link import ADDRESSES, UnavailableError, slow_link
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [str(ROOT / "main.py"), "profile", "--collectives", "--device", "cpu"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
-PATIENCE_S = 100
+PATIENCE_S = 280
 
 
 def start(*words: str, **more: str) -> subprocess.Popen[bytes]:
