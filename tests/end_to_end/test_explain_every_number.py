@@ -163,6 +163,7 @@ def test_a_published_run_opens_into_its_prediction_and_its_source(window: object
     seen: set[int] = set()
     for column, key in (("predicted_text", "predicted"), ("published_text", "published")):
         page.table.explain.emit(0, column)
+        qtbot.waitUntil(lambda: not page._explaining.is_running, timeout=60_000)
         assert_explained(window, column, seen)
         assert window.explain_panel._figure.value == pytest.approx(page._lines[0][key], rel=1e-12)
     assert page.chart.explainer(3).value == pytest.approx(page._drawn[3]["predicted"], rel=1e-12)
