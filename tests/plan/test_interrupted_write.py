@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from planner.errors import InputError
 from planner.plan import file
 from planner.writing import write_atomically
 
@@ -92,6 +93,16 @@ def test_a_file_larger_than_the_disk_takes_leaves_the_old_one(tmp_path: Path) ->
     )
     assert "cannot be written" in done.stdout and str(path) in done.stdout
     assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """Root's `--csv /dev/full` had left a file there instead of the device."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(InputError, match="is a device or a pipe"):
+            write_atomically(tmp_path / name, "x")
+    assert (tmp_path / "pipe").is_fifo() and {one.name for one in tmp_path.iterdir()} == {"pipe", "link"}
 
 
 def test_a_link_to_a_file_that_is_not_there_yet_stays_a_link(tmp_path: Path) -> None:
