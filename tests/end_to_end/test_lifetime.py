@@ -30,7 +30,7 @@ def settle(page: Any, window: Any, qtbot: Any) -> None:
 
 def test_the_verdict_adds_training_post_training_and_serving_and_names_safety(page: Any, window: Any) -> None:
     assert page.verdict.text().startswith(
-        "llama-2-70b costs $14.3M over its life: training $4.44M, post-training $8.74M"
+        "llama-2-70b costs $14.3M over its life: training $4.45M, post-training $8.74M"
     )
     assert "safety takes 36\N{NO-BREAK SPACE}% of the post-training" in page.verdict.text()
     figures = page.life.figures
