@@ -55,7 +55,7 @@ class Item(_Part):
 class Fetched(_Part):
     """What the child process prints; its items are looked at one by one."""
 
-    gpuhunt: str
+    gpuhunt: str = Field(pattern=r"^[0-9A-Za-z.+!-]{1,100}$")  # its version, which the price list's source names
     versions: dict[str, str]
     items: list[Any]
 
@@ -100,7 +100,7 @@ def price_list(fetched: Fetched, today: date) -> PriceList:
     if not rows:
         raise MissingError(f"the catalogue holds no offer that can be read; {_OFFLINE}")
     return PriceList(
-        name="gpuhunt", source=f"gpuhunt {fetched.gpuhunt[:100]}, fetched {today}", as_of=f"{today}", rows=tuple(rows),
+        name="gpuhunt", source=f"gpuhunt {fetched.gpuhunt}, fetched {today}", as_of=f"{today}", rows=tuple(rows),
         notes=f"{lost:,} that cannot be read left out" if lost else "",
     )  # fmt: skip
 

@@ -135,7 +135,13 @@ def test_an_item_that_is_no_offer_is_left_out_and_counted() -> None:
         catalogue.price_list(fetched(7), date(2026, 11, 23))
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "[" * 10_000, '{"gpuhunt": "1", "versions": {}, "items": []}', "{}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[1]", "[" * 10_000, '{"gpuhunt": "1", "versions": {}, "items": []}', "{}",
+        '{"gpuhunt": "\\u001b[2J", "versions": {}, "items": [1]}',
+    ],
+)  # fmt: skip
 def test_what_is_no_catalogue_is_told_in_one_sentence(text: str) -> None:
     with pytest.raises(MissingError, match="the catalogue") as told:
         catalogue.read(text)

@@ -278,6 +278,12 @@ def test_what_was_ignored_is_listed() -> None:
     assert ignored == ["sliding_window"]
 
 
+@pytest.mark.parametrize("family", [[], {"a": 1}, 3, None])
+def test_a_family_that_is_no_word_is_told(family: Any) -> None:
+    with pytest.raises(InputError, match="model_type"):
+        huggingface.model({"model_type": family, "text_config": {"hidden_size": 8}}, "x")
+
+
 def test_an_unknown_family_names_the_known_ones() -> None:
     with pytest.raises(InputError, match="llama"):
         huggingface.model({"model_type": "llamo"}, "x")

@@ -34,8 +34,8 @@ def model(data: dict[str, Any], name: str) -> tuple[Model, list[str]]:
 
 def _text_config(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """(the config of the language model, what stands beside it and is left out)."""
-    inner = data.get("text_config")
-    if data.get("model_type") in FAMILIES or not isinstance(inner, dict):
+    inner, family = data.get("text_config"), data.get("model_type")
+    if not isinstance(inner, dict) or (isinstance(family, str) and family in FAMILIES):
         return data, []
     shared = {name: data[name] for name in ("tie_word_embeddings",) if name in data}
     beside = sorted(key for key, value in data.items() if isinstance(value, dict) and key != "text_config")
