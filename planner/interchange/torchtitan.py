@@ -1,7 +1,7 @@
 """torchtitan's TOML: the last form that is a file (0.2.2, `--job.config_file`; from 0.3 on configs are Python).
 
-torchtitan knows Llama 3 by size. Another decoder of the same form is written as a table `[decoder]`, which
-`trainplan_decoder.py` beside the file adds to torchtitan's own config and builds.
+torchtitan knows Llama 3 and DeepSeek with latent attention by size. Another decoder of Llama's form is written as
+a table `[decoder]`, which `trainplan_decoder.py` beside the file adds to torchtitan's own config and builds.
 """
 
 from __future__ import annotations
@@ -22,16 +22,22 @@ from planner.plan.shipped import model as shipped
 TITLE = "torchtitan TOML"
 NAMES = (".toml",)
 DECODER = "trainplan_decoder"
-FLAVOURS = {"8B": "llama-3.1-8b", "70B": "llama-3.1-70b", "405B": "llama-3.1-405b"}
-"""torchtitan's llama3 flavours (torchtitan/models/llama3/__init__.py, 0.2.2) and the same models by our names."""
+FLAVOURS = {
+    "llama3": {"8B": "llama-3.1-8b", "70B": "llama-3.1-70b", "405B": "llama-3.1-405b"},
+    "deepseek_v3": {"16B": "deepseek-v2-lite", "236B": "deepseek-v2", "671B": "deepseek-v3"},
+}
+"""torchtitan's models and their flavours (torchtitan/models/*/__init__.py, 0.2.2), and the same models by our names."""
 _DIMENSIONS = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocabulary", "max_sequence")
 _FLOAT8, _MX = "quantize.linear.float8", "quantize.linear.mx"
+_EXPERTS = {"fp8": "float8", "mxfp8": "mx"}
+"""Under `quantize.grouped_mm`: the converter of the experts' products by number format."""
 _SINGLE, _LOOPED = {"1f1b": "1F1B", "gpipe": "GPipe"}, "Interleaved1F1B"
 _NO_MATTER = (
     "job", "profiling", "metrics", "model.hf_assets_path", "model.tokenizer_path", "model.print_after_conversion",
     "optimizer", "lr_scheduler", "training.dataset", "training.dataset_path", "training.max_norm", "training.gc_freq",
     "training.gc_debug", "training.dataloader", "checkpoint", "comm", "validation", "debug", "memory_estimation",
     "compile.components", "compile.backend", "training.mixed_precision_reduce", "quantize.linear",
+    "quantize.grouped_mm", "parallelism.expert_parallel_comm_backend",
     "parallelism.context_parallel_load_balancer", "parallelism.fsdp_reshard_after_forward",
 )  # fmt: skip
 """What changes neither sizes nor work, or is read by another name."""
@@ -89,8 +95,7 @@ def write(plan: Plan) -> Written:
         },
         "parallelism": _parallelism(plan),
         "activation_checkpoint": _checkpointing(plan),
-        "compile": {"enable": recipe.framework in ("torchtitan", "compiled")},
-        **model,
+        "compile": {"enable": recipe.framework in ("torchtitan", "compiled")}, **_quantized_experts(plan), **model,
     }  # fmt: skip
     if beside:
         tables["job"]["custom_config_module"] = DECODER
@@ -110,9 +115,10 @@ def _demand(plan: Plan) -> None:
         and model.heads * model.head_dim == model.hidden and not model.embedding_norm
     )  # fmt: skip
     problems = []
-    if not plain:
-        told = "torchtitan's decoder has RMSNorm, SwiGLU, rotary positions, an untied head and no biases"
-        problems.append(f"model: {told}; {model.name} differs: export it to megatron")
+    if not plain and _flavour(model) is None:
+        told = "torchtitan's decoder has RMSNorm, SwiGLU, rotary positions, an untied head, no biases and no experts"
+        sizes = "DeepSeek-V2, V2-Lite and V3 it knows by size"
+        problems.append(f"model: {told}; {sizes}; {model.name} differs: export it to megatron")
     if recipe.precision not in ("bf16", "fp32", "fp8", "mxfp8"):
         problems.append(f"recipe.precision: torchtitan trains in bf16, fp32, fp8 or mxfp8, not {recipe.precision}")
     if recipe.optimizer != "adamw":
@@ -125,13 +131,18 @@ def _demand(plan: Plan) -> None:
 
 def _model(model: Model) -> tuple[dict[str, Any], dict[str, str]]:
     """(tables of the model, files beside): a flavour of torchtitan's, or the dimensions in full."""
-    for flavour, name in FLAVOURS.items():
-        if _same(model, shipped(name)):
-            return {"model": {"name": "llama3", "flavor": flavour}}, {}
+    if found := _flavour(model):
+        return {"model": {"name": found[0], "flavor": found[1]}}, {}
     code = (Path(__file__).parent / f"{DECODER}.py.txt").read_text("utf-8")
     dimensions = {name: getattr(model, name) for name in _DIMENSIONS}
     tables = {"model": {"name": DECODER, "flavor": "custom"}, "decoder": {"title": model.name, **dimensions}}
     return tables, {f"{DECODER}.py": code}
+
+
+def _flavour(model: Model) -> tuple[str, str] | None:
+    """(torchtitan's model, its flavour) that this is, if any."""
+    known = ((family, flavour, name) for family, sizes in FLAVOURS.items() for flavour, name in sizes.items())
+    return next(((family, flavour) for family, flavour, name in known if _same(model, shipped(name))), None)
 
 
 def _same(one: Model, other: Model) -> bool:
@@ -140,7 +151,16 @@ def _same(one: Model, other: Model) -> bool:
 
 
 def _converters(plan: Plan) -> list[str]:
-    return {"fp8": [_FLOAT8], "mxfp8": [_MX]}.get(plan.recipe.precision, [])
+    whole = {"fp8": [_FLOAT8], "mxfp8": [_MX]}.get(plan.recipe.precision, [])
+    routed = [f"quantize.grouped_mm.{_EXPERTS[plan.recipe.precision]}"] if _quantized_experts(plan) else []
+    return [*whole, *routed]
+
+
+def _quantized_experts(plan: Plan) -> dict[str, Any]:
+    """The table that names the experts' products as those of the plan's number format."""
+    if not plan.model.is_mixture or plan.recipe.precision not in _EXPERTS:
+        return {}
+    return {"quantize": {"grouped_mm": {_EXPERTS[plan.recipe.precision]: {"fqns": ["experts"]}}}}
 
 
 def _parallelism(plan: Plan) -> dict[str, Any]:
@@ -156,6 +176,11 @@ def _parallelism(plan: Plan) -> dict[str, Any]:
         "context_parallel_degree": layout.cp,
         "context_parallel_rotate_method": "allgather" if layout.context_exchange == "all-gather" else "alltoall",
     }  # fmt: skip
+    if plan.model.is_mixture:
+        is_apart = layout.ep > plan.dp * layout.cp
+        tables |= {
+            "expert_parallel_degree": layout.ep, "expert_tensor_parallel_degree": 1 if is_apart else layout.tp
+        }  # fmt: skip
     if layout.pp > 1:
         looped = layout.virtual_stages > 1
         tables |= {
@@ -210,12 +235,12 @@ def _read_model(content: Content) -> dict[str, Any] | str:
             **fields, "name": content.word("decoder.title", "decoder")[:100] or "decoder", "source": TITLE,
             "head_dim": max(1, fields["hidden"] // fields["heads"]),
         }  # fmt: skip
-    if name != "llama3":
-        raise UnknownNameError("model.name", name, ("llama3", DECODER))
+    if name not in FLAVOURS:
+        raise UnknownNameError("model.name", name, (*FLAVOURS, DECODER))
     base = flavour.removesuffix("_flex").removesuffix("_varlen")
-    if base not in FLAVOURS:
-        raise UnknownNameError("model.flavor", flavour, FLAVOURS)
-    return FLAVOURS[base]
+    if base not in FLAVOURS[name]:
+        raise UnknownNameError("model.flavor", flavour, FLAVOURS[name])
+    return FLAVOURS[name][base]
 
 
 def _layers(model: dict[str, Any] | str) -> int:
@@ -229,6 +254,8 @@ def _read_layout(content: Content, layers: int) -> dict[str, Any]:
         return content.number(f"parallelism.{name}", 1, least=1)
 
     tp, pp, cp = (degree(f"{one}_parallel_degree") for one in ("tensor", "pipeline", "context"))
+    if (of_experts := degree("expert_tensor_parallel_degree")) not in (1, tp):
+        raise InputError(f"parallelism.expert_tensor_parallel_degree: {of_experts} is neither 1 nor {tp}, the others'")
     replicas = degree("data_parallel_replicate_degree")
     shard = content.value("parallelism.data_parallel_shard_degree", -1)
     shard = None if shard == -1 else degree("data_parallel_shard_degree")

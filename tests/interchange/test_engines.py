@@ -72,7 +72,7 @@ def asked(script: str, *arguments: str, folder: Path, engine: str) -> dict[str, 
     return told
 
 
-@pytest.mark.parametrize("name", ["llama-2-7b", "llama-2-70b", "llama-3.1-405b", "llama-33b"])
+@pytest.mark.parametrize("name", ["llama-2-7b", "llama-2-70b", "llama-3.1-405b", "llama-33b", "deepseek-v3"])
 def test_torchtitan_reads_the_layout_and_builds_the_plans_model(name: str, tmp_path: Path) -> None:
     plan = load(name)
     formats.save(formats.render(plan, "torchtitan"), tmp_path / "plan.toml")

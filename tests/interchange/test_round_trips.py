@@ -66,6 +66,7 @@ def test_a_shipped_plan_comes_back_as_it_was(plan_name: str, name: str) -> None:
 def test_most_shipped_decoders_can_be_written_for_megatron_and_every_llama_for_torchtitan() -> None:
     pairs = set(writable())
     assert {(f"llama-2-{size}", "torchtitan") for size in ("7b", "13b", "34b", "70b")} <= pairs
+    assert {(f"deepseek-{version}", "torchtitan") for version in ("v2-lite", "v2", "v3")} <= pairs
     assert {
         (name, "megatron") for name in ("gpt2", "gpt3-175b", "mixtral-8x7b", "llama-3.1-405b", "deepseek-v3")
     } <= pairs
