@@ -19,17 +19,21 @@ _DISTANCES_PT = (5.0, 9.0, 15.0, 24.0, 36.0, 50.0)
 _LEADER_FROM_PT = 14.0
 _MARK_PT = 5.0
 _GAP_PT = 2.0
+_COVERS = 60.0
+"""What it costs a place that a label there would cover another, or the legend."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """A name for the point (x, y) in data units."""
+    """A name for the point (x, y) in data units. `is_needed`: it is drawn even where it covers another; a name that can
+    be had otherwise, such as from the readout, is rather left out."""
 
     x: float
     y: float
     text: str
     colour: str
     bold: bool = False
+    is_needed: bool = True
 
 
 def place(
@@ -46,12 +50,13 @@ def place(
     line_pixels = np.concatenate(drawn) if drawn else np.empty((0, 2))
     taken: list[Box] = list(keep_clear)
     for index, label in enumerate(labels):
-        taken.append(_place_one(axes, label, points[index], points, line_pixels, taken, least_pt))
+        box = _place_one(axes, label, points[index], points, line_pixels, taken, least_pt)
+        taken += [box] if box else []
 
 
 def _place_one(
     axes: Axes, label: Label, at: Pixels, points: Sequence[Pixels], line: Pixels, taken: list[Box], least_pt: float
-) -> Box:  # fmt: skip
+) -> Box | None:  # fmt: skip
     text = axes.annotate(
         label.text, (label.x, label.y), xytext=(0, 0), textcoords="offset points", color=label.colour, zorder=6,
         fontsize=style.SMALL_SIZE, family=style.FAMILY, fontweight="bold" if label.bold else "normal",
@@ -70,7 +75,10 @@ def _place_one(
             if best is None or cost < best[0]:
                 best = (cost, box, distance)
     assert best is not None
-    _, box, distance = best
+    cost, box, distance = best
+    if not label.is_needed and cost >= _COVERS:
+        text.remove()
+        return None
     text.set_position(((box[0] - at[0]) / scale, (box[1] - at[1]) / scale))
     if distance > _LEADER_FROM_PT:
         _lead(axes, label, at, box)
@@ -91,7 +99,7 @@ def _cost(box: Box, inside: Box, points: Sequence[Pixels], line: Pixels, taken: 
     covered = sum(_overlap(box, other, gap) for other in taken)
     marks = sum(_holds(box, point, mark) for point in points)
     on_line = bool(len(line)) and float(np.count_nonzero(_within(line, box, gap))) > 0
-    return 100.0 * (outside > 0) + outside + 60.0 * covered + 30.0 * marks + 4.0 * on_line
+    return 100.0 * (outside > 0) + outside + _COVERS * covered + 30.0 * marks + 4.0 * on_line
 
 
 def _overlap(first: Box, second: Box, gap: float) -> bool:

@@ -186,7 +186,13 @@ def _tick(value: float, unit: str) -> str:
 def _labels(data: Data, theme: Theme) -> list[Label]:
     worst = sorted(data.marks, key=lambda mark: -abs(math.log(mark.predicted / mark.published)))[:_NAMED]
     return [
-        Label(mark.published, mark.predicted, f"{mark.row} {units.percent(mark.error, 0, sign=True)}", theme.text)
+        Label(
+            mark.published,
+            mark.predicted,
+            f"{mark.row} {units.percent(mark.error, 0, sign=True)}",
+            theme.text,
+            is_needed=False,
+        )
         for mark in worst
         if abs(mark.error) > ERRORS[-1]
     ]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from planner.charts import pareto, plans, predicted_against_published, scatter, style
+from planner.charts import labels, pareto, plans, predicted_against_published, scatter, style
 from planner.charts.export import csv_text
+from planner.charts.labels import Label
 from planner.charts.ticks import log_ticks
 
 DAY_S = 86400.0
@@ -59,6 +60,14 @@ def test_a_sample_of_runs_speaks_of_all_of_them() -> None:
     data = predicted_against_published.Data.of_rows(runs([0.05, 0.9]), errors=errors)
     said = predicted_against_published.describe(data)
     assert "100 rows; 30 % within ±10 %, 90 % within ±25 %; 2 of them drawn" in said
+
+
+@pytest.mark.parametrize("is_needed", [True, False])
+def test_a_name_without_room_is_drawn_only_where_it_is_needed(is_needed: bool) -> None:
+    axes = Figure((3, 3), dpi=100).add_subplot()
+    taken = (-1e4, -1e4, 1e4, 1e4)
+    labels.place(axes, [Label(0.5, 0.5, "a run", "black", is_needed=is_needed)], keep_clear=[taken])
+    assert [text.get_text() for text in axes.texts] == ["a run"] * is_needed
 
 
 def test_of_many_plans_those_that_no_other_beats_are_named_and_the_others_tell_their_names() -> None:
