@@ -105,6 +105,11 @@ class Generation:
         return weights * np.where(self.mfu >= LOWEST_MFU, 1.0, INEFFICIENT)
 
 
+def documented(name: str) -> set[str]:
+    """The constants that a software's own code or paper says."""
+    return set(library.read("frameworks", name).get("documented", {}))
+
+
 def fit(generation: Generation, without: tuple[str, ...] = ()) -> Software:
     """The constants that fit a generation's rows best within their bounds."""
     start = software(generation.name)
@@ -112,7 +117,7 @@ def fit(generation: Generation, without: tuple[str, ...] = ()) -> Software:
     rows = weights > 0
     if not rows.any():
         return start
-    told = library.read("frameworks", generation.name).get("documented", {})
+    told = documented(generation.name)
     # Not fitted: what the software's own code or paper says, and a habit of one software that others do not show.
     names = [name for name in BOUNDS if name not in told and (name != "host_s_per_peer" or start.host_s_per_peer)]
     low, high = (np.array([_coded(n, BOUNDS[n][i]) for n in names]) for i in (0, 1))
@@ -168,10 +173,12 @@ class Held:
 
 def held_out(generation: Generation, neutral: Software) -> list[Held]:
     """Every source of a generation predicted with constants that never saw it; `neutral` where nothing else is left."""
-    found = []
+    found, told = [], documented(generation.name)
     for source in np.unique(generation.sources[generation.usable]):
         others = generation.weights((str(source),)) > 0
-        constants = fit(generation, (str(source),)) if others.sum() >= 5 else _like(neutral, software(generation.name))
+        constants = (
+            fit(generation, (str(source),)) if others.sum() >= 5 else _like(neutral, software(generation.name), told)
+        )
         rows = generation.usable & (generation.sources == source)
         ratio = (generation.published / generation.predict(constants))[rows]
         efficient = ((generation.mfu * generation.published / generation.predict(constants)) >= LOWEST_MFU)[rows]
@@ -179,9 +186,10 @@ def held_out(generation: Generation, neutral: Software) -> list[Held]:
     return found
 
 
-def _like(neutral: Software, own: Software) -> Software:
-    """Neutral constants with the traits that no fit chooses (kernel generations, flags) left as they are."""
-    return replace(own, **{name: getattr(neutral, name) for name in BOUNDS})
+def _like(neutral: Software, own: Software, told: set[str]) -> Software:
+    """Neutral constants with the traits that no fit chooses (kernel generations, flags, what is documented) as they
+    are."""
+    return replace(own, **{name: getattr(neutral, name) for name in BOUNDS if name not in told})
 
 
 def neutral_constants(names: list[str]) -> Software:
