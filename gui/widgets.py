@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import TypeVar
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -140,11 +142,7 @@ def row(*widgets: QWidget | None, spacing: int = 8) -> QWidget:
     layout = QHBoxLayout(made)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(spacing)
-    for widget in widgets:
-        if widget is None:
-            layout.addStretch(1)
-        else:
-            layout.addWidget(widget)
+    _fill(layout, widgets)
     return made
 
 
@@ -185,12 +183,16 @@ def column(*widgets: QWidget | None, margins: tuple[int, int, int, int] = (0, 0,
     layout = QVBoxLayout(made)
     layout.setContentsMargins(*margins)
     layout.setSpacing(spacing)
+    _fill(layout, widgets)
+    return made
+
+
+def _fill(layout: QBoxLayout, widgets: Sequence[QWidget | None]) -> None:
     for widget in widgets:
         if widget is None:
             layout.addStretch(1)
         else:
             layout.addWidget(widget)
-    return made
 
 
 def clear(layout: object) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from planner.charts import stack, style
-from planner.charts.stack import Part, Row
+from planner.charts.stack import Row
 from planner.charts.style import Table, Theme
 from planner.units import GIB, percent, show
 
@@ -18,22 +18,16 @@ ALONG = "y"
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(stack.Whole):
     """Parts in bytes, the device's capacity in bytes and its name."""
 
-    parts: tuple[Part, ...] = ()
     capacity_bytes: float | None = None
     device: str = ""
 
     @classmethod
-    def of(cls, parts: Sequence[Row], capacity_bytes: float | None = None, device: str = "") -> Data:
+    def of(cls, rows: Sequence[Row], capacity_bytes: float | None = None, device: str = "") -> Data:
         """From rows in bytes."""
-        return cls(stack.parts_of(parts), capacity_bytes, device)
-
-    @property
-    def total_bytes(self) -> float:
-        """Sum of the parts."""
-        return sum(part.value for part in self.parts)
+        return cls(stack.Whole.of(rows).parts, capacity_bytes, device)
 
 
 def points(data: Data) -> list[tuple[float, float]]:
@@ -53,15 +47,14 @@ def explained(data: Data, index: int) -> str:
 
 def draw(figure: Figure, data: Data, theme: Theme) -> None:
     """Draw on the figure, at the size that it has now."""
-    if data.total_bytes <= 0:
+    if data.total <= 0:
         style.message(figure, theme, TITLE, "Nothing to show yet: the plan needs a model and a device.")
         return
     axes = style.start(figure, theme)
-    scaled = [Part(part.label, part.value / GIB, part.kind) for part in data.parts]
     limit = data.capacity_bytes / GIB if data.capacity_bytes else None
-    stack.draw(axes, scaled, theme, show=lambda value: show(value * GIB, "B"), limit=limit)
+    stack.draw(axes, data, theme, unit="B", scale=GIB, limit=limit)
     if limit:
-        over = data.total_bytes > (data.capacity_bytes or 0)
+        over = data.total > (data.capacity_bytes or 0)
         colour = theme.limit if over else theme.muted
         axes.axvline(limit, color=colour, linewidth=1.4, linestyle=(0, (4, 2)))
         axes.annotate(
@@ -75,28 +68,24 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
 
 def describe(data: Data) -> str:
     """One sentence: how much of what there is, and the largest part."""
-    if data.total_bytes <= 0:
+    if data.total <= 0:
         return "No memory to show yet."
-    largest = max(data.parts, key=lambda part: part.value)
-    share = largest.value / data.total_bytes
-    words = f"{_verdict(data)}; the largest part is {largest.label.lower()}, {percent(share, 0)}."
+    share = data.largest.value / data.total
+    words = f"{_verdict(data)}; the largest part is {data.largest.label.lower()}, {percent(share, 0)}."
     return words.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def table(data: Data) -> Table:
     """Bytes by part."""
-    rows: list[tuple[object, ...]] = [(part.label, part.value, part.kind) for part in data.parts]
-    rows.append(("Total", data.total_bytes, ""))
-    if data.capacity_bytes:
-        rows.append(("Capacity", data.capacity_bytes, "published"))
-    return ("part", "bytes", "kind"), rows
+    capacity = [("Capacity", data.capacity_bytes, "published")] if data.capacity_bytes else []
+    return ("part", "bytes", "kind"), [*data.rows, *capacity]
 
 
 def _verdict(data: Data) -> str:
-    used = show(data.total_bytes, "B")
+    used = show(data.total, "B")
     if not data.capacity_bytes:
         return f"{used} needed"
     capacity = show(data.capacity_bytes, "B")
-    gap = data.capacity_bytes - data.total_bytes
+    gap = data.capacity_bytes - data.total
     state = f"{show(gap, 'B')} free" if gap >= 0 else f"{show(-gap, 'B')} too much"
     return f"{used} of {capacity}{f' on {data.device}' if data.device else ''}: {state}"

@@ -3,8 +3,8 @@ below it a bar a part, each beginning where the one before ended, so that every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from matplotlib.axes import Axes
@@ -38,9 +38,31 @@ Row = tuple[str, float, str] | tuple[str, float, str, str, str, str]
 """Label, value, kind; of a figure of an estimate also its key, band and source."""
 
 
-def parts_of(rows: Sequence[Row]) -> tuple[Part, ...]:
-    """Parts from rows."""
-    return tuple(Part(*row) for row in rows)
+@dataclass(frozen=True)
+class Whole:
+    """Parts that add up, in one SI unit (or dollars)."""
+
+    parts: tuple[Part, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Whole:
+        """From rows."""
+        return cls(tuple(Part(*row) for row in rows))
+
+    @property
+    def total(self) -> float:
+        """Sum of the parts."""
+        return sum(part.value for part in self.parts)
+
+    @property
+    def largest(self) -> Part:
+        """The part that is most of it; there must be one."""
+        return max(self.parts, key=lambda part: part.value)
+
+    @property
+    def rows(self) -> list[tuple[object, ...]]:
+        """Label, value and kind of each part, then the total."""
+        return [*((part.label, part.value, part.kind) for part in self.parts), ("Total", self.total, "")]
 
 
 def points(parts: Sequence[Part], scale: float) -> list[tuple[float, float]]:
@@ -80,9 +102,11 @@ def drawn(parts: Sequence[Part]) -> list[Part]:
     return [part for part in positive if part in keep] + [other]
 
 
-def draw(axes: Axes, parts: Sequence[Part], theme: Theme, *, show: Callable[[float], str], limit: float | None) -> None:
-    """Draw total and parts; `limit` is a vertical line (a capacity) that the axis reaches in any case."""
-    rows, total = drawn(parts), sum(part.value for part in parts)
+def draw(axes: Axes, whole: Whole, theme: Theme, *, unit: str, scale: float, limit: float | None = None) -> None:
+    """Draw total and parts. `unit`: of the parts; `scale`: one of the axis' unit in it; `limit`: where a line (a
+    capacity) stands that the axis reaches in any case, in the axis' unit."""
+    rows = [replace(part, value=part.value / scale) for part in drawn(whole.parts)]
+    total = whole.total / scale
     reach = max(total, limit or 0.0) * 1.16
     hatched = len({part.kind for part in rows}) > 1
     _bars(axes, rows, theme, hatched)
@@ -91,8 +115,8 @@ def draw(axes: Axes, parts: Sequence[Part], theme: Theme, *, show: Callable[[flo
         begin += part.value
         share = part.value / total
         percent = f"{'<' * (share < 0.01)}{units.percent(max(share, 0.01), 0)}"
-        _value(axes, begin, row, f"{show(part.value)}  {percent}", part.value, reach, theme)
-    _value(axes, total, 0, show(total), total, reach, theme, bold=True)
+        _value(axes, begin, row, f"{units.show(part.value * scale, unit)}  {percent}", part.value, reach, theme)
+    _value(axes, total, 0, units.show(whole.total, unit), total, reach, theme, bold=True)
     axes.set_xlim(0, reach)
     axes.set_ylim(len(rows) + 0.5, -0.6)
     style.ticks(axes.yaxis, [float(row) for row in range(len(rows) + 1)], ["Total", *(part.label for part in rows)])

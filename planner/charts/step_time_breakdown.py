@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from matplotlib.figure import Figure
 
 from planner.charts import stack, style
-from planner.charts.stack import Part, Row
 from planner.charts.style import Table, Theme
 from planner.units import percent, show
 
@@ -16,27 +12,13 @@ TITLE = "Time of one step"
 ALONG = "y"
 """Any place of a row means its part."""
 
-
-@dataclass(frozen=True)
-class Data:
-    """Parts in seconds."""
-
-    parts: tuple[Part, ...] = ()
-
-    @classmethod
-    def of(cls, parts: Sequence[Row]) -> Data:
-        """From rows in seconds."""
-        return cls(stack.parts_of(parts))
-
-    @property
-    def total_s(self) -> float:
-        """Sum of the parts."""
-        return sum(part.value for part in self.parts)
+Data = stack.Whole
+"""Parts in seconds."""
 
 
 def points(data: Data) -> list[tuple[float, float]]:
     """The end of each bar."""
-    return stack.points(data.parts, _scale(data.total_s)[0])
+    return stack.points(data.parts, _scale(data.total)[0])
 
 
 def readout(data: Data, index: int) -> str:
@@ -51,35 +33,31 @@ def explained(data: Data, index: int) -> str:
 
 def draw(figure: Figure, data: Data, theme: Theme) -> None:
     """Draw on the figure, at the size that it has now."""
-    if data.total_s <= 0:
+    if data.total <= 0:
         style.message(figure, theme, TITLE, "Nothing to show yet: the plan needs a model and a device.")
         return
     axes = style.start(figure, theme)
-    scale, unit = _scale(data.total_s)
-    scaled = [Part(part.label, part.value / scale, part.kind) for part in data.parts]
-    stack.draw(axes, scaled, theme, show=lambda value: show(value * scale, "s"), limit=None)
+    scale, unit = _scale(data.total)
+    stack.draw(axes, data, theme, unit="s", scale=scale)
     style.label_axes(axes, theme, unit)
     style.finish(figure, theme, TITLE, _verdict(data))
 
 
 def describe(data: Data) -> str:
     """One sentence: how long, and what takes longest."""
-    if data.total_s <= 0:
+    if data.total <= 0:
         return "No step time to show yet."
     return f"A step takes {_verdict(data)}.".replace("\N{NO-BREAK SPACE}", " ")
 
 
 def table(data: Data) -> Table:
     """Seconds by part."""
-    rows: list[tuple[object, ...]] = [(part.label, part.value, part.kind) for part in data.parts]
-    return ("part", "seconds", "kind"), [*rows, ("Total", data.total_s, "")]
+    return ("part", "seconds", "kind"), data.rows
 
 
 def _verdict(data: Data) -> str:
-    largest = max(data.parts, key=lambda part: part.value)
-    return (
-        f"{show(data.total_s, 's')}, most of it in {largest.label.lower()} ({percent(largest.value / data.total_s, 0)})"
-    )
+    largest = data.largest
+    return f"{show(data.total, 's')}, most of it in {largest.label.lower()} ({percent(largest.value / data.total, 0)})"
 
 
 def _scale(total_s: float) -> tuple[float, str]:

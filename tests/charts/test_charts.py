@@ -128,7 +128,7 @@ def test_many_parts_are_drawn_as_a_few_and_listed_in_full():
     data = step_time_breakdown.Data.of(STEP)
     rows = drawn(data.parts)
     assert len(rows) == MOST_ROWS
-    assert sum(part.value for part in rows) == pytest.approx(data.total_s)
+    assert sum(part.value for part in rows) == pytest.approx(data.total)
     assert len(step_time_breakdown.table(data)[1]) == len(STEP) + 1
 
 
