@@ -35,6 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. No traceback reaches the user."""
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    options: argparse.Namespace | None = None
     try:
         options = command_parser(arguments).parse_args(arguments)
         if why := library.why_not_read():
@@ -44,8 +45,10 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
         return code
     except TrainplanError as error:
-        for line in str(error).splitlines():
-            print(line, file=sys.stderr)
+        if getattr(options, "events", False):
+            print(error.event, flush=True)
+        else:
+            print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("cancelled", file=sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner import library
-from planner.errors import InputError, TrainplanError, UnknownNameError
+from planner.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from planner.plan.offers import Offer, PriceList
@@ -86,11 +86,7 @@ def _told(options: argparse.Namespace) -> int:
     if not options.refresh:
         raise InputError("--events tells of --refresh only; --json lists the offers")
     print(json.dumps({"event": "progress", "doing": "fetching the catalogue"}), flush=True)
-    try:
-        found = _refreshed(options)
-    except TrainplanError as error:
-        print(error.event, flush=True)
-        return error.exit_code
+    found = _refreshed(options)
     said = {"offers": len(found.rows), "clouds": _clouds(found), "source": found.source, "as_of": found.as_of}
     print(json.dumps({"event": "finished", **said}, ensure_ascii=False), flush=True)
     return 0

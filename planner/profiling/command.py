@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner import units
-from planner.errors import TrainplanError
 from planner.plan import derive
 from planner.profiling.console import (
     add_device,
     duration,
     exit_code,
     print_events,
-    print_line,
     require_torch,
     size,
     words,
@@ -74,15 +72,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Profile; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
-    try:
-        with stop_signals() as is_stopped:
-            return _run(arguments, is_stopped)
-    except TrainplanError as error:
-        if not arguments.events:
-            raise
-        print_line(error.event)
-        return error.exit_code
+    """Profile; the exit code. Raises `TrainplanError`."""
+    with stop_signals() as is_stopped:
+        return _run(arguments, is_stopped)
 
 
 def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner import units
-from planner.errors import TrainplanError
 from planner.plan.plan import Plan
-from planner.profiling.console import add_device, duration, print_events, print_line, require_torch, size
+from planner.profiling.console import add_device, duration, print_events, require_torch, size
 from planner.stopping import stop_signals
 
 if TYPE_CHECKING:
@@ -81,16 +80,10 @@ def run(
     plan_of: Callable[[argparse.Namespace], Plan],
     settings_of: Callable[[argparse.Namespace], list[tuple[str, Any]]],
 ) -> int:
-    """Verify; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
-    try:
-        with stop_signals() as is_stopped:
-            happenings = _happenings(options, plan_of, settings_of, is_stopped)
-            return print_events(happenings) if options.events else _print_table(happenings, as_json=options.json)
-    except TrainplanError as error:
-        if not options.events:
-            raise
-        print_line(error.event)
-        return error.exit_code
+    """Verify; the exit code. Raises `TrainplanError`."""
+    with stop_signals() as is_stopped:
+        happenings = _happenings(options, plan_of, settings_of, is_stopped)
+        return print_events(happenings) if options.events else _print_table(happenings, as_json=options.json)
 
 
 def _happenings(

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from planner.errors import TrainplanError
-
 PROGRESS_EVERY_S = 0.1
 
 
@@ -36,14 +34,8 @@ def add_parser(commands: Any, print_table: Callable[..., None], print_json: Call
 
 
 def run(options: argparse.Namespace, print_table: Callable[..., None], print_json: Callable[[Any], None]) -> int:
-    """Compare; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
-    try:
-        rows = _surveyed(options)
-    except TrainplanError as error:
-        if not options.events:
-            raise
-        print(error.event, flush=True)
-        return error.exit_code
+    """Compare; the exit code. Raises `TrainplanError`."""
+    rows = _surveyed(options)
     broken = [row for row in rows if row["problem"]]
     if options.csv:
         from planner.reports import csv_report

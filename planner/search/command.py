@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from planner import units
-from planner.errors import InputError, TrainplanError, shorten
+from planner.errors import InputError, shorten
 from planner.estimate import estimate
 from planner.plan.layout import Layout
 from planner.plan.plan import Plan
@@ -58,24 +58,18 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace, plan: Plan) -> int:
-    """Search; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
-    try:
-        with stop_signals() as is_stopped:
-            happenings = sweep(
-                plan, gpus=_counts(options.gpus), accelerators=_names(options.accelerators),
-                objective=options.objective, top=_top(options.top), constraints=_constraints(options),
-                wide=options.exhaustive, is_cancelled=is_stopped,
-            )  # fmt: skip
-            result = _watched(happenings, options.events)
-            if options.csv:
-                write_atomically(Path(options.csv), csv_text(result))
-                print(f"wrote {options.csv}", file=sys.stderr)
-            _print(result, options)
-    except TrainplanError as error:
-        if not options.events:
-            raise
-        print(error.event, flush=True)
-        return error.exit_code
+    """Search; the exit code. Raises `TrainplanError`."""
+    with stop_signals() as is_stopped:
+        happenings = sweep(
+            plan, gpus=_counts(options.gpus), accelerators=_names(options.accelerators),
+            objective=options.objective, top=_top(options.top), constraints=_constraints(options),
+            wide=options.exhaustive, is_cancelled=is_stopped,
+        )  # fmt: skip
+        result = _watched(happenings, options.events)
+        if options.csv:
+            write_atomically(Path(options.csv), csv_text(result))
+            print(f"wrote {options.csv}", file=sys.stderr)
+        _print(result, options)
     return 0
 
 

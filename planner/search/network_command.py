@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import TrainplanError
 from planner.units import percent
 
 if TYPE_CHECKING:
@@ -40,17 +39,7 @@ def add_parser(subparsers: Any, add_plan_arguments: Callable[[argparse.ArgumentP
 
 
 def run(options: argparse.Namespace, plan: Plan) -> int:
-    """The plan on each network, and the verdict. Raises `TrainplanError` unless `--events` is set."""
-    try:
-        return _run(options, plan)
-    except TrainplanError as error:
-        if not options.events:
-            raise
-        print(error.event, flush=True)
-        return error.exit_code
-
-
-def _run(options: argparse.Namespace, plan: Plan) -> int:
+    """The plan on each network, and the verdict. Raises `TrainplanError`."""
     from planner.search.networks import compare
     from planner.stopping import stop_signals
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from planner import units
-from planner.errors import TrainplanError
 from planner.stopping import stop_signals
 from planner.validation.events import Event, Finished, Progress, Validation
 from planner.validation.run import validating
@@ -23,16 +22,10 @@ from planner.validation.score import UNITS
 
 
 def run(options: argparse.Namespace, print_table: Callable[..., None]) -> int:
-    """Validate; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
-    try:
-        with stop_signals() as is_stopped:
-            path = Path(options.runs) if options.runs else None
-            result = _watched(validating(path, is_stopped), options.events)
-    except TrainplanError as error:
-        if not options.events:
-            raise
-        print(error.event, flush=True)
-        return error.exit_code
+    """Validate; the exit code. Raises `TrainplanError`."""
+    with stop_signals() as is_stopped:
+        path = Path(options.runs) if options.runs else None
+        result = _watched(validating(path, is_stopped), options.events)
     if options.events:
         _print_event("finished", result.told)
     elif options.json:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from planner import cli
 from planner.errors import InputError, MissingError, UnknownNameError
 from planner.plan.model import Model
 from planner.profiling import command, console, journal
@@ -65,7 +66,7 @@ def test_wrong_options_are_named(words: list[str], kind: type[Exception], messag
 
 
 def test_with_events_a_wrong_option_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.run(parse("--events", "--budget", "soon")) == 2
+    assert cli.run(["profile", "--events", "--budget", "soon"]) == 2
     line = json.loads(capsys.readouterr().out)
     assert line["event"] == "failed" and line["exit_code"] == 2
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import InputError, TrainplanError, shorten
+from planner.errors import InputError, shorten
 from planner.profiling.console import add_device, require_torch
 from planner.stopping import stop_signals
 from planner.units import percent
@@ -64,15 +64,9 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Climb; the exit code. Raises `TrainplanError` for the command line to print, unless `--events` is set."""
-    try:
-        with stop_signals() as is_stopped:
-            return _run(arguments, is_stopped)
-    except TrainplanError as error:
-        if not arguments.events:
-            raise
-        print(error.event, flush=True)
-        return error.exit_code
+    """Climb; the exit code. Raises `TrainplanError`."""
+    with stop_signals() as is_stopped:
+        return _run(arguments, is_stopped)
 
 
 def _run(arguments: argparse.Namespace, is_stopped: Callable[[], bool]) -> int:
