@@ -224,12 +224,13 @@ def _list(options: argparse.Namespace) -> int:
         "accelerators": (devices, _device_row),
     }[options.kind]
     rows = []
-    for name in library.names(options.kind):
+    for name, path in library.paths(options.kind).items():
         try:
-            rows.append(row(name))
+            with library.naming(path):
+                rows.append(row(name))
         except InputError as error:  # one broken file of the user's hides nothing else
             for line in str(error).splitlines():
-                print(f"warning: {name}: {line}", file=sys.stderr)
+                print(f"warning: {line}", file=sys.stderr)
     print_table(header, rows)
     return 0
 
@@ -264,7 +265,7 @@ def _plan_row(name: str) -> tuple[str, ...]:
     from planner.plan.file import load
 
     plan = load(name)
-    return name, f"{plan.cluster.gpus:,}", plan.cluster.accelerator.name
+    return plan.name, f"{plan.cluster.gpus:,}", plan.cluster.accelerator.name
 
 
 def _add_estimate(commands: Any) -> None:

@@ -10,7 +10,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,7 +100,8 @@ def by_name(kind: str) -> Callable[[Callable[[str, dict[str, Any]], Made]], Call
     def decorate(make: Callable[[str, dict[str, Any]], Made]) -> Callable[[str], Made]:
         @lru_cache(maxsize=512)
         def made(name: str, path: Path, version: tuple[int, int]) -> Made:
-            return make(name, read_json(path))
+            with naming(path):
+                return make(name, read_json(path))
 
         @wraps(make)
         def get(name: str) -> Made:
@@ -111,15 +113,28 @@ def by_name(kind: str) -> Callable[[Callable[[str, dict[str, Any]], Made]], Call
     return decorate
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Each mistake in a file, told with the file's name before it."""
+    try:
+        yield
+    except InputError as error:
+        lines = (line if line.startswith(str(path)) else f"{path}: {line}" for line in str(error).splitlines())
+        raise InputError("\n".join(lines)) from None
+
+
 def _path(kind: str, name: str) -> Path:
-    """The file of a name, the user's before the shipped one; folders are not listed where it lies under its slug."""
+    """The file of a name, the user's before the shipped one: the file is called so, or says so inside. Folders are not
+    listed where it lies under its slug."""
     stem = slug(name) if len(name) <= 200 else ""
     for folder in (user_folder() / kind, SHIPPED / kind) if stem else ():
         path = folder / f"{stem}.json"
         if path.is_file():
             return path
-        if alike := [other for other in folder.glob("*.json") if slug(other.stem) == stem]:
-            return alike[-1]
+        others = sorted(folder.glob("*.json"))
+        called = [other for other in others if slug(other.stem) == stem]
+        if found := called or [other for other in others if slug(_called(other)) == stem]:
+            return found[-1]
     raise UnknownNameError(_SINGULAR.get(kind, kind), name, names(kind))
 
 
@@ -163,10 +178,17 @@ def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
         raise InputError(f"{path}: not a text file in UTF-8") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, or an `InputError` that names the file and says what is wrong with it."""
+def read_json(path: Path, watch: Callable[[], None] | None = None) -> dict[str, Any]:
+    """A JSON object from a file, or an `InputError` that names the file and says what is wrong with it. `watch` is
+    called whenever an object inside it has been read: what it raises ends the reading of a large file."""
+
+    def seen(found: dict[str, Any]) -> dict[str, Any]:
+        assert watch
+        watch()
+        return found
+
     try:
-        data = json.loads(read_bytes(path).decode("utf-8"))
+        data = json.loads(read_bytes(path).decode("utf-8"), object_hook=seen if watch else None)
     except RecursionError:
         raise InputError(f"{path}: nested too deeply to be a file of this kind") from None
     except ValueError as error:
@@ -180,15 +202,26 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def names(kind: str) -> list[str]:
     """Display names of a kind: the `name` inside each file."""
-    return [_display_name(path, stamp(path)) for path in paths(kind).values()]
+    return [_called(path) for path in paths(kind).values()]
+
+
+def _called(path: Path) -> str:
+    """What a file says that it is called; of one that cannot be read its own name, by which one is told why."""
+    try:
+        return _display_name(path, stamp(path))
+    except (InputError, OSError):
+        return path.stem
 
 
 @lru_cache(maxsize=4096)
 def _display_name(path: Path, version: tuple[int, int]) -> str:
     with path.open("rb") as stream:
         head = stream.read(800).decode("utf-8", "replace")[:400]
-    match = re.search(r'"name":\s*"((?:[^"\\]|\\.)*)"', head)
-    return match[1] if match else path.stem
+    match = re.search(r'"name":\s*("(?:[^"\\]|\\.)*")', head)
+    try:
+        return str(json.loads(match[1])) if match else path.stem
+    except ValueError:
+        return path.stem
 
 
 @cache

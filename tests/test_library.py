@@ -141,6 +141,19 @@ def test_what_a_name_stands_for_changes_with_its_file(user_folder: Path, monkeyp
         shipped.model("my model")
 
 
+def test_a_thing_is_found_by_the_name_inside_its_file_and_its_mistakes_name_the_file(user_folder: Path) -> None:
+    folder = user_folder / "fabrics"
+    folder.mkdir()
+    (folder / "mine.json").write_text('{"name": "B\\u00fcro 10", "bits_per_s_per_gpu": "10 Gb/s"}', "utf-8")
+    assert shipped.fabric("Büro 10").bits_per_s_per_gpu == 1e10 and "Büro 10" in library.names("fabrics")
+    (folder / "gone.json").symlink_to(folder / "nowhere.json")
+    assert "gone" in library.names("fabrics"), "asked for by its name it is told that it cannot be read"
+    (folder / "mine.json").write_text('{"name": "Büro 10", "bits": 3}', "utf-8")
+    with pytest.raises(InputError) as caught:
+        shipped.fabric("Büro 10")
+    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == [str(folder / "mine.json")] * 2
+
+
 def test_a_file_whose_name_is_no_slug_is_found_too(user_folder: Path) -> None:
     own = user_folder / "models" / "My Model.json"
     own.parent.mkdir()

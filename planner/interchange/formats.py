@@ -34,10 +34,8 @@ def read(path: Path, name: str | None, base: Plan) -> tuple[Plan, list[str]]:
         )
     if known not in READERS:
         raise UnknownNameError("format", known, READERS)
-    try:
+    with library.naming(path):
         return adoption.adopt(READERS[known].read(text), base, path.stem)
-    except InputError as error:
-        raise InputError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
 
 
 def recognized(path: Path, text: str) -> str | None:

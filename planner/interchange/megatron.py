@@ -1,4 +1,5 @@
-"""Megatron-LM's arguments (pretrain_gpt.py, core 0.16): a bash script out; a list of arguments or such a script in."""
+"""Megatron-LM's arguments (pretrain_gpt.py, core 0.16 to 0.19): a bash script out; a list of arguments or such a script
+in."""
 
 from __future__ import annotations
 
@@ -15,6 +16,9 @@ from planner.plan.plan import Plan
 
 TITLE = "Megatron-LM arguments"
 NAMES = (".sh", ".args", ".txt")
+RELEASE = "core_v0.19.0"
+"""The newest release whose own parser and checks have taken what is written here (`tests/interchange/test_engines.py`),
+by its tag."""
 _MOST_TOKENS = 20_000
 _LONGEST = 2**17
 """Characters: Megatron-LM's own scripts have some thousands, and `shlex` takes the square of a long word's length."""
@@ -36,7 +40,7 @@ _NO_MATTER = (
     "rdzv-id", "rdzv-backend", "rdzv-endpoint", "master-addr", "use-distributed-optimizer",
     "master-port", "node-rank", "disable-bias-linear",
     "num-workers", "log-throughput", "ckpt-format", "no-load-optim", "no-load-rng", "rotary-percent", "vocab-file",
-    "merge-file", "use-flash-attn",
+    "merge-file", "use-flash-attn", "use-precision-aware-optimizer",
 )  # fmt: skip
 
 
@@ -56,12 +60,21 @@ def write(plan: Plan) -> Written:
         "# Megatron-LM in the layout of a Trainplan plan. Run it on each node inside Megatron-LM's folder, with\n"
         "# NODE_RANK, MASTER_ADDR and, for more than a dry run, the data in place of --mock-data.\n"
         "set -euo pipefail\n"
+        f"{environment(plan)}"
         f"torchrun --nnodes {plan.cluster.nodes} --nproc-per-node {plan.cluster.gpus_per_node} \\\n"
         '  --node-rank "${NODE_RANK:-0}" --master-addr "${MASTER_ADDR:-localhost}" \\\n'
         '  --master-port "${MASTER_PORT:-29500}" \\\n'
         f'  pretrain_gpt.py \\\n{lines}  "$@"\n'
     )
     return Written(text, notes=_notes(plan))
+
+
+def environment(plan: Plan) -> str:
+    """Shell lines before the start: Megatron-LM refuses to, up to Hopper, where the kernels of tensor and context
+    parallelism may be launched in another order, and refuses that one order with its FSDP."""
+    if plan.layout.zero_stage > 1:
+        return "unset CUDA_DEVICE_MAX_CONNECTIONS\n"
+    return "export CUDA_DEVICE_MAX_CONNECTIONS=1\n" if plan.layout.tp > 1 or plan.layout.cp > 1 else ""
 
 
 def argument_lines(plan: Plan) -> list[str]:
@@ -94,6 +107,10 @@ def _demand(plan: Plan) -> None:
         problems.append("model.ffn_bias: Megatron-LM has biases in all matrices or in query, key and value alone")
     if recipe.optimizer not in _OPTIMIZERS:
         problems.append(f"recipe.optimizer: Megatron-LM has {', '.join(_OPTIMIZERS)}, not {recipe.optimizer}")
+    if recipe.optimizer == "muon" and layout.zero_stage > 1:
+        problems.append("layout.zero_stage: Megatron-FSDP shards what AdamW and SGD keep, not Muon; take stage 0 or 1")
+    if layout.optimizer_offload and (recipe.optimizer != "adamw" or not layout.zero_stage):
+        problems.append("layout.optimizer_offload: Megatron-LM offloads AdamW, sharded by ZeRO 1 or more, alone")
     chunks = layout.pp * layout.virtual_stages
     if layout.virtual_stages > 1 and (model.layers + 2) % chunks and model.layers % chunks:
         problems.append(f"layout.virtual_stages: {model.layers} layers do not divide into {chunks} chunks")
@@ -208,6 +225,7 @@ def _layout_arguments(plan: Plan) -> Iterator[list[Any]]:
             yield ["num-distributed-optimizer-instances", instances]
     if layout.zero_stage > 1:
         yield ["use-megatron-fsdp"]
+        yield ["ckpt-format", "fsdp_dtensor"]
         yield ["data-parallel-sharding-strategy", "optim_grads" if layout.zero_stage == 2 else "optim_grads_params"]
     if layout.recompute != "none":
         yield ["recompute-granularity", layout.recompute]
@@ -220,6 +238,7 @@ def _layout_arguments(plan: Plan) -> Iterator[list[Any]]:
         yield ["recompute-num-layers", max(1, layers // layout.virtual_stages)]
     if layout.optimizer_offload:
         yield ["optimizer-cpu-offload"]
+        yield ["use-precision-aware-optimizer"]
 
 
 def _notes(plan: Plan) -> list[str]:
@@ -230,7 +249,10 @@ def _notes(plan: Plan) -> list[str]:
         "layout.activation_offload": layout.activation_offload,
         "model.embedding_norm": plan.model.embedding_norm,
     }
-    return [f"{path}: Megatron-LM's arguments do not say it" for path, here in untold.items() if here]
+    notes = [f"{path}: Megatron-LM's arguments do not say it" for path, here in untold.items() if here]
+    if recipe.optimizer == "muon" and layout.zero_stage:
+        notes.append("recipe.optimizer: Megatron-LM shards what Muon keeps from core 0.18 on")
+    return notes
 
 
 # In.
@@ -298,6 +320,7 @@ _FLAGS = frozenset({
     "swiglu", "squared-relu", "disable-bias-linear", "add-qkv-bias", "qk-layernorm", "sequence-parallel", "bf16",
     "fp16", "untie-embeddings-and-output-weights", "use-distributed-optimizer", "use-megatron-fsdp",
     "group-query-attention", "accumulate-allreduce-grads-in-fp32", "optimizer-cpu-offload", "mock-data",
+    "use-precision-aware-optimizer",
     "grad-reduce-in-bf16", "multi-latent-attention",
     "use-rotary-position-embeddings", "use-flash-attn", "use-torch-fsdp2", "recompute-activations",
     "account-for-embedding-in-pipeline-split", "account-for-loss-in-pipeline-split",

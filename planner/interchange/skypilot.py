@@ -7,8 +7,9 @@ from typing import Any
 import yaml
 
 from planner.errors import InputError
+from planner.interchange import megatron
 from planner.interchange.content import Written
-from planner.interchange.slurm import PLAN_BESIDE, engine_of, job_name, measured_files, measuring, training
+from planner.interchange.slurm import PLAN_BESIDE, engine_of, environment, job_name, measured_files, measuring, training
 from planner.plan.plan import Plan
 
 TITLE = "SkyPilot task"
@@ -45,7 +46,7 @@ def write(plan: Plan, *, measure: bool = False) -> Written:
         ]
         return Written(_dump(task), measured_files(plan), notes)
     command, beside, notes = training(plan)
-    head += "" if engine_of(plan) == "torchtitan" else "cd Megatron-LM\n"
+    head += environment(plan) + ("" if engine_of(plan) == "torchtitan" else "cd Megatron-LM\n")
     task |= {"setup": _setup(plan), "run": f"{head}{_LAUNCHER.format(plan.cluster.gpus_per_node)} \\\n  {command}\n"}
     return Written(_dump(task), beside, notes)
 
@@ -62,7 +63,8 @@ _INSTALLED = "start it in Trainplan's own source folder, which the machines inst
 def _setup(plan: Plan) -> str:
     if engine_of(plan) == "torchtitan":
         return "pip install 'torchtitan==0.2.2'\n"
-    return "git clone --depth 1 https://github.com/NVIDIA/Megatron-LM && pip install ./Megatron-LM\n"
+    source = f"--branch {megatron.RELEASE} https://github.com/NVIDIA/Megatron-LM"
+    return f"git clone --depth 1 {source} && pip install ./Megatron-LM\n"
 
 
 def _measuring(plan: Plan) -> str:

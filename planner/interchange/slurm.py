@@ -54,7 +54,7 @@ def write(plan: Plan, *, measure: bool = False) -> Written:
     command, beside, notes = training(plan)
     if engine_of(plan) == "megatron":
         notes.append("pretrain_gpt.py is Megatron-LM's: submit the job in its folder")
-    return Written(f"{head}{_HEAD}srun {launcher} \\\n  {command}\n", beside, notes)
+    return Written(f"{head}{_HEAD}{environment(plan)}srun {launcher} \\\n  {command}\n", beside, notes)
 
 
 _HEAD = 'HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)\nexport HEAD\n'
@@ -73,6 +73,11 @@ def measured_files(plan: Plan) -> dict[str, str]:
 def job_name(plan: Plan) -> str:
     """A plan's name in letters, digits, dots and dashes: a batch line and a YAML name hold nothing else."""
     return library.slug(plan.name.encode("ascii", "ignore").decode())[:60].strip("-.") or "plan"
+
+
+def environment(plan: Plan) -> str:
+    """Shell lines that a plan's engine needs before its start."""
+    return megatron.environment(plan) if engine_of(plan) == "megatron" else ""
 
 
 def training(plan: Plan) -> tuple[str, dict[str, str], list[str]]:

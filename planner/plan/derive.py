@@ -80,17 +80,16 @@ def _from_file(path: Path) -> tuple[Model, list[str]]:
     """(the model, ignored fields) of a file in the plan's own form or in Hugging Face's."""
     data = library.read_json(path)
     if "hidden" in data:
-        return part(Model, data, str(path)), []
+        with library.naming(path):
+            return part(Model, data, str(path)), []
     if "model_type" not in data:
         raise InputError(
             f"{path}: not a model: it has neither `hidden` (the plan's form) nor `model_type` (Hugging Face's)"
         )
     from planner.plan import huggingface
 
-    try:
+    with library.naming(path):
         return huggingface.model(data, path.parent.name if path.stem == "config" else path.stem)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _differences(before: Plan, after: Plan) -> list[str]:

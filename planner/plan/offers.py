@@ -140,11 +140,8 @@ def left_out(*, kept: bool = True) -> list[str]:
 
 def read_list(path: Path) -> PriceList:
     """A price list from its file. Raises `InputError` with every mistake."""
-    try:
+    with library.naming(path):
         return part(PriceList, library.read_json(path), str(path))
-    except InputError as error:
-        lines = (line if line.startswith(str(path)) else f"{path}: {line}" for line in str(error).splitlines())
-        raise InputError("\n".join(lines)) from None
 
 
 def _kept_of(accelerator: str) -> tuple[Offer, ...]:

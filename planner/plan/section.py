@@ -7,9 +7,9 @@ is described once.
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from planner import library, units
 from planner.errors import InputError, shorten
@@ -26,8 +26,20 @@ class PlanError(InputError):
         super().__init__("\n".join(f"{path or where}: {message}" for path, message in problems))
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-"""What no text of a plan is made of: all but tabs and line ends."""
+_UNPLAIN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What no text of the user's is made of: controls but tabs and line ends, and what turns the direction of writing."""
+
+
+def plain(text: str) -> str:
+    """The text, if it does nothing but stand there. Raises `ValueError` naming the character that does more."""
+    if found := _UNPLAIN.search(text):
+        does = "a terminal would obey" if found[0] < "\u2000" else "turns the direction of the text after it"
+        raise ValueError(f"holds a control character (U+{ord(found[0]):04X}), which {does}; take it out")
+    return text
+
+
+Plain = Annotated[str, AfterValidator(plain)]
+"""A text of a file that is no part of a plan."""
 
 
 class Section(BaseModel):
@@ -51,10 +63,8 @@ class Section(BaseModel):
                 value = units.parse(value, unit_of(cls, info.field_name))
             except InputError as error:
                 raise ValueError(str(error)) from None
-        if isinstance(value, str) and (found := _CONTROL.search(value)):
-            raise ValueError(
-                f"holds a control character (U+{ord(found[0]):04X}), which a terminal would obey; take it out"
-            )
+        if isinstance(value, str):
+            plain(value)
         if isinstance(value, bool) and bool not in types and types & {int, float}:
             raise ValueError("a number is needed, not true or false")
         if isinstance(value, float) and int in types and float not in types and value.is_integer():

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 from planner import library
 from planner.errors import InputError
 from planner.formula import Array, Number, given
-from planner.plan.section import LARGEST_COUNT
+from planner.plan.section import LARGEST_COUNT, Plain
 from planner.quality import losses
 from planner.units import show
 
@@ -67,7 +67,7 @@ class Covariance(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     matrix: tuple[tuple[float, ...], ...]
-    source: str
+    source: Plain
     is_borrowed: bool = Field(default=False, description="Of another fit: the law's own source has none that holds")
 
     @model_validator(mode="after")
@@ -106,24 +106,24 @@ class Law(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str
-    title: str = Field(description="As in a legend: author and year, and which variant")
+    name: Plain
+    title: Plain = Field(description="As in a legend: author and year, and which variant")
     form: Form
-    formula: str = Field(description="In symbols")
-    parameters: dict[str, float]
-    standard_errors: dict[str, float] = {}
+    formula: Plain = Field(description="In symbols")
+    parameters: dict[Plain, float]
+    standard_errors: dict[Plain, float] = {}
     covariance: Covariance | None = None
-    source: str = Field(description="Paper, and the equation or table")
-    as_of: str = ""
-    confidence: str = Field(default="seen", description="seen in the source, recalled, or fitted here")
-    data_set: str = ""
-    tokenizer: str = ""
+    source: Plain = Field(description="Paper, and the equation or table")
+    as_of: Plain = ""
+    confidence: Plain = Field(default="seen", description="seen in the source, recalled, or fitted here")
+    data_set: Plain = ""
+    tokenizer: Plain = ""
     context_length: int | None = None
-    counts: str = Field(default="total", description="Which parameters N counts")
-    loss_unit: str = "nats/token"
+    counts: Plain = Field(default="total", description="Which parameters N counts")
+    loss_unit: Plain = "nats/token"
     valid: Range = Range()
     recommended: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[Plain, ...] = ()
 
     @model_validator(mode="after")
     def _has_its_parameters(self) -> Law:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from planner import library
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.plan.plan import Plan
-from planner.plan.section import PlanError
+from planner.plan.section import Plain, PlanError
 from planner.timing.profile import Device
 from planner.timing.selection import is_same
 from planner.writing import write_atomically
@@ -31,15 +31,15 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
-    name: str
-    created: str  # ISO 8601, UTC
+    name: Plain
+    created: Plain  # ISO 8601, UTC
     device: Device
-    software: str  # PyTorch's version
-    framework: str  # the software generation: pytorch or compiled
-    model: str
-    shape: str  # layers, micro-batch, tokens: what was trained
-    precision: str
-    profile: str  # the measured profile that the prediction rested on
+    software: Plain  # PyTorch's version
+    framework: Plain  # the software generation: pytorch or compiled
+    model: Plain
+    shape: Plain  # layers, micro-batch, tokens: what was trained
+    precision: Plain
+    profile: Plain  # the measured profile that the prediction rested on
     ratio: float = Field(gt=0, le=100)
     """Measured over predicted seconds of forward, backward, recomputation and head together."""
 

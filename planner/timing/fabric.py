@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner import units
 from planner.formula import Number, formula
+from planner.plan.section import Plain
 from planner.timing import alpha_beta
 from planner.timing.alpha_beta import Regime, Vector
 
@@ -47,7 +48,7 @@ class Collective(_Part):
     stride: int = Field(default=1, ge=1)  # neighbours in the group are so many ranks apart
     groups: int = Field(default=1, ge=1)  # that ran at the same time
     bytes: float = Field(gt=0)
-    dtype: str = "fp32"
+    dtype: Plain = "fp32"
     median_s: float = Field(gt=0)  # of the slowest rank
     lower_quartile_s: float = Field(ge=0)
     upper_quartile_s: float = Field(ge=0)
@@ -109,21 +110,21 @@ class Collectives(_Part):
     """What one run of `profile --collectives` measured: a section of the profile file."""
 
     kind: Literal["measured"] = "measured"
-    created: str  # ISO 8601, UTC
+    created: Plain  # ISO 8601, UTC
     complete: bool = True
-    incomplete_because: str = ""
+    incomplete_because: Plain = ""
     backend: Literal["gloo", "nccl"]
-    library: str = ""  # the backend's version, as torch tells it
-    torch: str = ""
+    library: Plain = ""  # the backend's version, as torch tells it
+    torch: Plain = ""
     nodes: int = Field(ge=1)
     ranks_per_node: int = Field(ge=1)
-    hosts: tuple[str, ...] = ()  # by node
-    fabric: str = ""  # the network between the nodes by its name in a plan; empty where the user gave none
-    environment: dict[str, str] = {}  # variables that steer the backend: GLOO_…, NCCL_…
+    hosts: tuple[Plain, ...] = ()  # by node
+    fabric: Plain = ""  # the network between the nodes by its name in a plan; empty where the user gave none
+    environment: dict[Plain, Plain] = {}  # variables that steer the backend: GLOO_…, NCCL_…
     elapsed_s: float = 0.0
     rows: tuple[Collective, ...] = ()
     curves: tuple[Curve, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Plain, ...] = ()
 
 
 @formula(

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from planner import library
 from planner.errors import InputError, UnknownNameError, shorten
 from planner.plan.model import Model
-from planner.plan.section import LARGEST_COUNT
+from planner.plan.section import LARGEST_COUNT, Plain
 from planner.timing.fabric import Collectives
 from planner.writing import write_atomically
 
@@ -52,9 +52,9 @@ class Device(_Part):
     """The device that was measured."""
 
     kind: Literal["cpu", "cuda"]
-    name: str
+    name: Plain
     memory_bytes: float = Field(ge=1, le=1e16)
-    capability: str = ""  # CUDA compute capability ("9.0"), or the CPU's vector units ("AVX2")
+    capability: Plain = ""  # CUDA compute capability ("9.0"), or the CPU's vector units ("AVX2")
     multiprocessors: int | None = None  # streaming multiprocessors, or CPU cores
     threads: int | None = None  # threads torch used, on a CPU
 
@@ -68,11 +68,11 @@ class Device(_Part):
 class Software(_Part):
     """Versions that times depend on; empty where there is none."""
 
-    trainplan: str = ""
-    torch: str = ""
-    cuda: str = ""
-    driver: str = ""
-    python: str = ""
+    trainplan: Plain = ""
+    torch: Plain = ""
+    cuda: Plain = ""
+    driver: Plain = ""
+    python: Plain = ""
     keeps_memory: bool = False
     """The process kept what was freed, as a GPU's caching allocator does, so that no run mapped memory anew."""
 
@@ -84,7 +84,7 @@ class Condition(_Part):
     memory_clock_hz: float | None = Field(default=None, ge=0, le=1e15)
     power_w: float | None = Field(default=None, ge=0, le=1e9)
     temperature_c: float | None = None
-    throttle_reasons: tuple[str, ...] = ()
+    throttle_reasons: tuple[Plain, ...] = ()
     other_load: float | None = None  # share of all CPU cores that other programs took meanwhile
     reference_s: float | None = Field(default=None, ge=_SHORTEST_S, le=_LONGEST_S)
     """Median time of one same small product between the runs: how fast a CPU then was."""
@@ -99,7 +99,7 @@ class Row(_Part):
 
     operation: Operation
     direction: Direction
-    dtype: str  # of the matrix products: bf16, fp16, fp32, tf32, fp8
+    dtype: Plain  # of the matrix products: bf16, fp16, fp32, tf32, fp8
     batch: Count = 0  # sequences
     sequence: Count = 0  # tokens a sequence
     hidden: Count = 0
@@ -109,9 +109,9 @@ class Row(_Part):
     ffn: Count = 0
     vocabulary: Count = 0
     shards: int = Field(default=1, ge=1, le=LARGEST_COUNT)  # tensor-parallel width that the shape was cut by
-    sdpa: str = ""  # attention kernel; empty: torch's own choice
+    sdpa: Plain = ""  # attention kernel; empty: torch's own choice
     compiled: bool = False
-    variant: str = ""  # what else differs from the model's own layer trained plainly: chunked, foreach, multi-head …
+    variant: Plain = ""  # what else differs from the model's own layer trained plainly: chunked, foreach, multi-head …
     recompute: bool = False  # activations are made again in the backward pass
     l2: Literal["", "warm", "flushed"] = ""  # last-level cache before a run: as the run before left it, or overwritten
     flops: float = Field(default=0.0, ge=0, le=1e30)  # with full attention: 4·s·a·d a token forward
@@ -129,7 +129,7 @@ class Row(_Part):
     activation_bytes: float | None = None  # saved for the backward pass, by saved-tensor hooks, weights left out
     condition: Condition = Condition()
     throttled: bool | None = None  # slowed by heat, a brake or (CPU) other programs; None where it cannot be known
-    notes: tuple[str, ...] = ()
+    notes: tuple[Plain, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -209,8 +209,8 @@ class Comparison(_Part):
 class LeftOut(_Part):
     """How far predictions of one kernel class are off at shapes that were left out of the fit to the profile."""
 
-    operation: str  # the "edge" is embedding, head and loss
-    direction: str
+    operation: Plain  # the "edge" is embedding, head and loss
+    direction: Plain
     rows: int
     median: float  # of the absolute relative errors
     p80: float
@@ -232,20 +232,20 @@ class Summary(_Part):
 class Profile(_Part):
     """Everything measured in one run on one device."""
 
-    name: str = ""
+    name: Plain = ""
     kind: Literal["measured"] = "measured"
-    created: str  # ISO 8601, UTC
+    created: Plain  # ISO 8601, UTC
     complete: bool = True
-    incomplete_because: str = ""
-    host: str = ""
+    incomplete_because: Plain = ""
+    host: Plain = ""
     device: Device
     software: Software = Software()
     model: Model
-    suite: str
-    dtype: str  # the one that most rows have
+    suite: Plain
+    dtype: Plain  # the one that most rows have
     elapsed_s: float = 0.0
     rows: tuple[Row, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Plain, ...] = ()
     summary: Summary = Summary()
     collectives: Collectives | None = None  # measured with `profile --collectives`, maybe at another time
 

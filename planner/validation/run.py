@@ -32,7 +32,7 @@ def validating(path: Path | None = None, is_cancelled: Callable[[], bool] = lamb
     began = time.perf_counter()
     blocks: list[Runs] = []
     count = 0
-    for block in _blocks(path):
+    for block in _blocks(path, lambda: _stop(is_cancelled)):
         blocks.append(block)
         count += len(block)
         _stop(is_cancelled)
@@ -75,21 +75,20 @@ def _summaries(
     yield "fits", lambda: confusion(rows)
 
 
-def _blocks(path: Path | None) -> Iterator[Runs]:
+def _blocks(path: Path | None, watch: Callable[[], None]) -> Iterator[Runs]:
     if path is not None:
-        yield from run_list.read(path).blocks() if _is_list(path) else run_table.blocks(path)
+        yield from run_list.blocks(path, watch) if _is_list(path) else run_table.blocks(path)
         return
     yield from run_table.blocks(library.SHIPPED / "runs.csv")
     if own.path().exists():
         yield from run_table.blocks(own.path())
-    for found in run_list.own():
-        yield from found.blocks()
+    yield from run_list.own(watch)
 
 
 def runs_named(run: str, path: Path | None = None) -> Iterator[Runs]:
     """Blocks that hold every run of an id; of a large table little else. `path`: as for `validate`."""
     if path is not None:
-        yield from [run_list.read(path)] if _is_list(path) else run_table.blocks(path, run)
+        yield from run_list.blocks(path) if _is_list(path) else run_table.blocks(path, run)
         return
     yield from run_table.blocks(library.SHIPPED / "runs.csv", run)
     if own.path().exists():

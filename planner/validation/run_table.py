@@ -37,7 +37,7 @@ BLOCK_ROWS = 1000
 LONGEST_CELL = 4000
 """Characters of a word, as in a list of runs: a column's cells all take the room of its longest one."""
 _MOST_ROWS = 2_000_000
-_MOST_TOLD = 50
+MOST_TOLD = 50
 """Cells that are told one by one when they hold no number; the rest is counted."""
 
 
@@ -59,12 +59,6 @@ class Runs:
     def where(self, mask: NDArray[np.bool_]) -> Runs:
         """The rows that a mask keeps."""
         return Runs({k: v[mask] for k, v in self.numbers.items()}, {k: v[mask] for k, v in self.words.items()})
-
-    def blocks(self) -> Iterator[Runs]:
-        """The rows, so many at a time; a table without rows is one block."""
-        for start in range(0, max(1, len(self)), BLOCK_ROWS):
-            part = slice(start, start + BLOCK_ROWS)
-            yield Runs({k: v[part] for k, v in self.numbers.items()}, {k: v[part] for k, v in self.words.items()})
 
 
 def joined(parts: Sequence[Runs]) -> Runs:
@@ -100,8 +94,8 @@ def blocks(path: Path, only: str = "") -> Iterator[Runs]:
     except csv.Error as error:
         raise InputError(f"{path}: not a CSV table ({error})") from None
     if wrong:
-        told = [f"{path}: line {line}: {problem}" for line, problem in sorted(wrong)[:_MOST_TOLD]]
-        more = [f"{path}: and {len(wrong) - _MOST_TOLD:,} cells more"] if len(wrong) > _MOST_TOLD else []
+        told = [f"{path}: line {line}: {problem}" for line, problem in sorted(wrong)[:MOST_TOLD]]
+        more = [f"{path}: and {len(wrong) - MOST_TOLD:,} cells more"] if len(wrong) > MOST_TOLD else []
         raise InputError("\n".join(told + more))
 
 

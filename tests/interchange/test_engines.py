@@ -40,11 +40,17 @@ print(json.dumps({"stage": int(config.zero_config.stage), "micro": config.train_
     "bf16": config.bfloat16_config.enabled}))
 """
 MEGATRON = """
-import argparse, json, sys, typing, typing_extensions
+import json, os, sys, typing, typing_extensions
 typing.override = typing_extensions.override
-from megatron.training.arguments import add_megatron_arguments
-parser = add_megatron_arguments(argparse.ArgumentParser(allow_abbrev=False))
-told = vars(parser.parse_args(sys.argv[1:]))
+import torch
+torch.cuda.get_device_capability = lambda *_: (9, 0)  # as on Hopper
+torch.cuda.get_device_properties = lambda *_: type("Hopper", (), {"major": 9, "minor": 0})
+from megatron.training import arguments
+os.environ["WORLD_SIZE"] = sys.argv.pop(1)
+parsed = arguments.parse_args()
+arguments.validate_args(parsed)
+arguments.core_transformer_config_from_args(parsed)
+told = vars(parsed)
 print(json.dumps({key: value for key, value in told.items() if isinstance(value, int | float | str | bool)}))
 """
 SKYPILOT = """
@@ -54,8 +60,9 @@ print(json.dumps({"nodes": task.num_nodes, "accelerators": [dict(one.accelerator
 """
 
 
-def asked(script: str, *arguments: str, folder: Path, engine: str) -> dict[str, object]:
-    """What the engine understood, asked in a process of its own: some of them change the whole interpreter."""
+def asked(script: str, *arguments: str, folder: Path, engine: str, before: str = "") -> dict[str, object]:
+    """What the engine understood, asked in a process of its own, since some of them change the whole interpreter, and
+    in a shell that runs what goes before it."""
     python = os.environ.get(f"TRAINPLAN_PYTHON_{engine.partition('.')[0].upper()}", sys.executable)
     found = subprocess.run(
         [python, "-c", f"import importlib.util as u, sys; sys.exit(u.find_spec('{engine}') is None)"],
@@ -65,8 +72,9 @@ def asked(script: str, *arguments: str, folder: Path, engine: str) -> dict[str, 
         pytest.skip(f"{engine} is not installed")
     environment = {**os.environ, "DS_ACCELERATOR": "cpu"}
     done = subprocess.run(
-        [python, "-c", script, *arguments], capture_output=True, text=True, cwd=folder, env=environment, check=False
-    )
+        ["bash", "-c", f'{before}exec "$@"', "bash", python, "-c", script, *arguments],
+        capture_output=True, text=True, cwd=folder, env=environment, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     told: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
     return told
@@ -88,10 +96,21 @@ def test_deepspeed_reads_the_batch_and_the_sharding(tmp_path: Path) -> None:
     assert told == {"stage": plan.layout.zero_stage, "micro": plan.layout.micro_batch, "bf16": True}
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gpt3-175b", "llama-3.1-405b", "mixtral-8x7b", "deepseek-v3"])
-def test_megatron_knows_every_argument(name: str, tmp_path: Path) -> None:
-    plan = load(name)
-    told = asked(MEGATRON, *megatron.arguments(plan), folder=tmp_path, engine="megatron.training")
+@pytest.mark.parametrize(("name", "changes"), [
+    *((name, {}) for name in ("gpt2", "gpt3-175b", "llama-3.1-405b", "mixtral-8x7b", "deepseek-v3")),
+    ("llama-2-7b", {"layout.zero_stage": 3}), ("llama-2-7b", {"layout.zero_stage": 2, "layout.cp": 2}),
+    ("llama-2-7b", {"layout.optimizer_offload": True}), ("llama-2-7b", {"recipe.optimizer": "muon"}),
+])  # fmt: skip
+def test_megatron_takes_every_argument_and_finds_no_contradiction(
+    name: str, changes: dict[str, object], tmp_path: Path
+) -> None:
+    plan = load(name).replace(**changes)
+    words = [
+        str(plan.cluster.gpus),
+        *megatron.arguments(plan),
+        "--no-rope-fusion",
+    ]  # the fusion is Transformer Engine's
+    told = asked(MEGATRON, *words, folder=tmp_path, engine="megatron.training", before=megatron.environment(plan))
     assert told["num_layers"] == plan.model.layers and told["global_batch_size"] == plan.recipe.global_batch
 
 

@@ -87,6 +87,22 @@ def test_torchrun_gets_the_plans_layout(tmp_path: Path) -> None:
     assert said["--num-virtual-stages-per-pipeline-rank"] == "5" and "--use-distributed-optimizer" in call
 
 
+@pytest.mark.parametrize(("changes", "said"), [
+    ({}, "export CUDA_DEVICE_MAX_CONNECTIONS=1"), ({"layout.zero_stage": 3}, "unset CUDA_DEVICE_MAX_CONNECTIONS"),
+    ({"layout.tp": 1}, None),
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["megatron", "slurm", "skypilot"])
+def test_megatron_is_started_in_the_environment_that_it_insists_on(
+    name: str, changes: dict[str, object], said: str | None
+) -> None:
+    plan = load("llama-2-70b").replace(**{"recipe.framework": "megatron-core", **changes})
+    lines = script_of(plan, name, measure=False).splitlines()
+    told = [at for at, line in enumerate(lines) if "CUDA_DEVICE_MAX_CONNECTIONS" in line]
+    assert [lines[at] for at in told] == ([said] if said else [])
+    start = next(at for at, line in enumerate(lines) if line.startswith(("torchrun", "srun")))
+    assert all(at < start for at in told)
+
+
 def test_the_measuring_job_profiles_verifies_and_times_the_collectives_on_every_node(tmp_path: Path) -> None:
     calls = ran(formats.render(load("llama-2-7b"), "slurm", measure=True).text, tmp_path)
     commands = [" ".join(call[1:]) for call in calls[:-1]]

@@ -53,6 +53,16 @@ def test_a_wrong_file_is_refused_with_its_name_and_field(tmp_path: Path, change:
     assert "p.json" in str(caught.value)
 
 
+@pytest.mark.parametrize(("place", "field"), [("device", "name"), ("model", "name")])
+@pytest.mark.parametrize("mark", ["\x1b[2J", "\u202e"], ids=ascii)
+def test_what_a_terminal_would_obey_is_refused_by_its_field(tmp_path: Path, place: str, field: str, mark: str) -> None:
+    profiles.save(made(), tmp_path / "p.json")
+    data = json.loads((tmp_path / "p.json").read_text())
+    data[place][field] += mark
+    with pytest.raises(InputError, match=rf"{place}.{field}: .*control character \(U\+"):
+        profiles.from_data(data)
+
+
 def test_a_torn_or_missing_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     path.write_text(profiles.to_text(made())[:-30])

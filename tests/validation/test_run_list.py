@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from planner import library, schemas
-from planner.errors import InputError
+from planner.errors import CancelledError, InputError
 from planner.validation import run_list, run_table, validate
 
 TABLE = library.SHIPPED / "runs.csv"
@@ -54,5 +54,26 @@ def test_a_list_reads_as_the_table_does_and_is_valid_by_its_schema(user_folder: 
     ({"step_time_s": -1}, "rows.0.step_time_s"),
 ])  # fmt: skip
 def test_a_mistake_names_the_row_and_its_field(user_folder: Path, row: dict[str, object], said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        run_list.read(write(user_folder, {"rows": [row]}))
+    path = write(user_folder, {"rows": [row]})
+    with pytest.raises(InputError, match=f"{path}: {said}"):
+        run_list.read(path)
+
+
+@pytest.mark.parametrize("looks", [3, 41])
+def test_a_list_can_be_stopped_while_it_is_parsed_and_between_its_blocks(
+    user_folder: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    monkeypatch.setattr(run_list, "BLOCK_ROWS", 10)
+    path, asked = write(user_folder, as_list(40)), iter(range(100))
+    with pytest.raises(CancelledError):
+        validate(path, lambda: next(asked) == looks)
+    assert next(asked) == looks + 1
+
+
+def test_the_last_mistakes_of_a_long_list_are_counted(user_folder: Path) -> None:
+    path = write(user_folder, {"rows": [{"tp": -1}, 7] * 1500})
+    with pytest.raises(InputError) as caught:
+        run_list.read(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == run_table.MOST_TOLD + 1 and lines[1].startswith(f"{path}: rows.1: a section")
+    assert lines[-1] == f"{path}: and 2,950 mistakes more"
