@@ -128,11 +128,31 @@ def many_runs(window: Any, home: Path, step: Any) -> None:
 
 
 def large_profile(window: Any, home: Path, step: Any) -> None:
-    """Look at the history of the Profile page, which reads the profile."""
+    """Let a plan's estimate rest on it, stop that, again; change the plan; look at every tab and chart of it."""
+    from planner.plan import file
+
     page = window.page("profile")
-    step("page", lambda: window.show_page("profile"), lambda: window.job is None)
-    for number in range(page.tabs.count()):
-        step(f"tab {number}", lambda number=number: page.tabs.setCurrentIndex(number), lambda: window.job is None)
+    reader = window.reader
+
+    def is_read() -> bool:
+        return not reader.doing and not window.state.reading and window.job is None
+
+    on_processor = {"cluster.accelerator": "CPU", "recipe.precision": "fp32", "profile": "large"}
+    plan = file.with_settings(file.load("gpt2"), list(on_processor.items()))
+    step("begin", lambda: window.document.replace(plan, None), lambda: bool(reader.doing))
+    step("stop", window.cancel_job, lambda: not reader.doing)
+    step("use", lambda: page.use("large"), lambda: is_read() and window.state.estimate.machine.profile == "large")
+    step("edit", lambda: window.document.try_set("recipe.tokens", 3e9), is_read)
+    step("page", lambda: window.show_page("profile"), is_read)
+    step("charts", lambda: page.tabs.setCurrentWidget(page.charts_tab), is_read)
+    for number in range(page.charts_tab.kind.count()):
+        step(
+            page.charts_tab.kind.itemData(number),
+            lambda number=number: (page.charts_tab.kind.setCurrentIndex(number), page.charts_tab._show_chosen()),
+            is_read,
+        )
+    for name in ("history", "compare"):
+        step(name, lambda name=name: page.tabs.setCurrentWidget(getattr(page, f"{name}_tab")), is_read)
 
 
 def measured(case: str, small: int) -> tuple[dict[str, float], float, str]:

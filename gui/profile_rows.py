@@ -184,6 +184,17 @@ def about(entry: Entry) -> str:
     return "; ".join([*told, *found.notes[:1]])
 
 
+def charted(entry: Entry) -> str:
+    """What a profile is of, and how many of its rows the charts draw."""
+    found = entry.profile
+    told = f"{found.model.name} on {found.device.name} in {found.dtype}, {found.created[:10]}"
+    if entry.rows is None:
+        return f"{told}: being read…"
+    if entry.rows == len(found.rows):
+        return f"{told}, {entry.rows:,} rows"
+    return f"{told}, {entry.rows:,} rows; drawn are {len(found.rows):,} of them: one of those on one spot, and the best"
+
+
 def compared(found: ProfileComparison) -> str:
     """Whether the two have shapes in common, and what the rest of them is."""
     rest = [
@@ -211,7 +222,7 @@ def _told(entry: Entry, used: str) -> Line:
     return {
         **line, "sign": "● " * is_used + "!" * (not found.complete), "device": found.device.name,
         "created": found.created[:16].replace("T", " "), "model": found.model.name, "dtype": found.dtype,
-        "rows": len(found.rows), "left_out": _left_out(found), "noisy_rows": found.summary.noisy_rows,
+        "rows": entry.rows, "left_out": _left_out(found), "noisy_rows": found.summary.noisy_rows,
         "torch": found.software.torch or None, "driver": found.software.driver or None,
     }  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gui.document import Document
-from planner.errors import TrainplanError
+from planner.errors import NotReadError, TrainplanError
 from planner.plan.check import Problem, check
 from planner.plan.plan import Plan
 from planner.plan.section import PlanError
@@ -27,11 +27,13 @@ class State:
     found: tuple[Problem, ...] = ()
     invalid: Mapping[str, str] = field(default_factory=dict)
     failure: str = ""
+    reading: str = ""
+    """What the estimate waits for: a measured profile is being read."""
 
     @property
     def is_stale(self) -> bool:
         """The estimate does not answer what is typed now."""
-        return bool(self.invalid) or bool(self.failure)
+        return bool(self.invalid or self.failure or self.reading)
 
     @property
     def problems(self) -> list[Problem]:
@@ -47,7 +49,7 @@ class State:
         if self.invalid:
             path, message = next(iter(self.invalid.items()))
             return f"{path}: {message}"
-        return self.failure
+        return self.failure or self.reading
 
     def problems_under(self, *prefixes: str) -> list[Problem]:
         """The problems of some sections of the plan."""
@@ -70,7 +72,7 @@ class Estimator(QObject):
         document.changed.connect(self._timer.start)
 
     def ask_again(self) -> None:
-        """What estimates rest on has changed: a profile was measured."""
+        """What estimates rest on has changed: a profile was measured, or read."""
         self._estimated_plan = None
         self._timer.start()
 
@@ -78,17 +80,19 @@ class Estimator(QObject):
         """Estimate and tell, without waiting for the event loop."""
         self._timer.stop()
         plan = self._document.plan
-        estimate, found, failure = self.state.estimate, self.state.found, self.state.failure
-        if plan is not self._estimated_plan:
+        estimate, found, failure, reading = self.state.estimate, self.state.found, self.state.failure, ""
+        if plan is not self._estimated_plan or self.state.reading:
             try:
                 estimate = self._ask(plan)
                 found, failure = tuple(estimate.problems), ""
             except PlanError as error:
                 found, failure = tuple(check(plan)), error.problems[0][1]
+            except NotReadError as error:
+                found, failure, reading = tuple(check(plan)), "", str(error)
             except TrainplanError as error:
                 found, failure = (), str(error)
             self._estimated_plan = plan
-        self.state = State(plan, estimate, found, dict(self._document.invalid), failure)
+        self.state = State(plan, estimate, found, dict(self._document.invalid), failure, reading)
         self.state_changed.emit(self.state)
         return self.state
 

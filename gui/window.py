@@ -65,6 +65,7 @@ class Window(Shell):
         from gui.launch_files import LaunchFiles
         from gui.palette import Palette
         from gui.plan_files import PlanFiles
+        from gui.profile_reader import reader
         from gui.recovery import Autosave
         from gui.state import Estimator
 
@@ -72,6 +73,7 @@ class Window(Shell):
         self.estimator = Estimator(self.document)
         self.autosave = Autosave(self.document)
         self.jobs = JobQueue(self)
+        self.reader = reader()
         self.files = PlanFiles(self.document, self.estimator, self.settings, self)
         self.launch_files = LaunchFiles(self.document, self.files, self)
         self.explain_panel = ExplainPanel()
@@ -119,6 +121,8 @@ class Window(Shell):
         self.strip.cancel.connect(self.cancel_job)
         self.jobs.changed.connect(self._show_job)
         self.jobs.ended.connect(self._end_job)
+        self.reader.changed.connect(self._show_job)
+        self.reader.read.connect(self.estimate_again)
         switch().changed.connect(self._repaint)
         QApplication.styleHints().colorSchemeChanged.connect(switch().follow_system)
         self._update_history()
@@ -356,7 +360,8 @@ class Window(Shell):
         self.jobs.put(key, page.job_name(arguments), arguments, page.follow, was_asked=not is_automatic)
 
     def estimate_again(self) -> None:
-        """A profile was measured, or offers were fetched: the plan's estimate and the scenarios' may be others."""
+        """A profile was measured or read, or offers were fetched: the plan's estimate and the scenarios' may be
+        others."""
         for page in self.pages.values():
             page.forget_estimates()
         self.estimator.ask_again()
@@ -371,7 +376,9 @@ class Window(Shell):
 
     def _show_job(self) -> None:
         order = self.jobs.running
-        if order is None:
+        if order is None and self.reader.doing:
+            self.strip.show_job(self.reader.doing, self.reader.share, None)
+        elif order is None:
             self.strip.show_idle()
         elif not order.job.was_cancelled:
             words = ": ".join(filter(None, (order.name, order.job.doing)))
@@ -385,12 +392,14 @@ class Window(Shell):
         order = self.jobs.running
         if order is not None and key in ("", order.key):
             self.strip.show_stopping()
+        elif not key:
+            self.reader.cancel()
         self.jobs.cancel(key)
 
     def _end_job(self, order: Order, outcome: Outcome) -> None:
         key = order.key
         heap.give_back_soon()
-        self.strip.show_idle()
+        self._show_job()
         if not order.was_asked:
             self.strip.say("")
         elif key != "report" or outcome.status != "done":
@@ -411,7 +420,7 @@ class Window(Shell):
 
     def escape(self) -> None:
         """Esc: the running job, else the explanation, else the notice."""
-        if self.job is not None:
+        if self.job is not None or self.reader.doing:
             self.cancel_job()
         elif self.explain_panel.isVisible():
             self.explain_panel.close_panel()
@@ -428,6 +437,8 @@ class Window(Shell):
         if not self._may_close():
             return event.ignore()
         self.jobs.stop_all()
+        if not any(isinstance(one, Window) and one is not self for one in QApplication.topLevelWidgets()):
+            self.reader.stop_now()
         self.settings.geometry = self.saveGeometry()
         self.settings.page = self._page_key
         self.settings.flush()

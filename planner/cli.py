@@ -97,6 +97,7 @@ def command_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     from planner.interchange import command as interchange
     from planner.interchange import prices_command as prices
     from planner.profiling import command as profiling
+    from planner.profiling import reading_command as reading
     from planner.profiling import verify_command as verifying
     from planner.quality import command as quality
     from planner.quality import lifetime_command as lifetime
@@ -106,6 +107,7 @@ def command_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     from planner.search import network_command as network
 
     profiling.add_parser(commands)
+    reading.add_parser(commands)
     verifying.add_parser(commands, plan_of, settings_of)
     quality.add_parsers(commands, add_plan_arguments, plan_of)
     ladder.add_parser(commands)

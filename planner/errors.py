@@ -48,6 +48,10 @@ class MissingError(TrainplanError):
     exit_code = 3
 
 
+class NotReadError(TrainplanError):
+    """What is asked for is being worked out by another process of the program, and will be there."""
+
+
 def without_window(error: ImportError) -> MissingError:
     """What to do where Qt, or a system library that it needs, is missing. Raises any other error as it is."""
     if (error.name or "").startswith(("PySide6", "shiboken6")) and error.path is None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import InputError
-
 if TYPE_CHECKING:
     from planner.estimate import Estimate, Figure
     from planner.quality.frontier import Frontier
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from planner.quality.observed import Group
     from planner.quality.task import Comparison
     from planner.schedule.step import Schedule
+    from planner.timing.peak_share import Answer
     from planner.timing.profile import Profile, Row
     from planner.timing.profile_comparison import ProfileComparison
 
@@ -107,21 +106,11 @@ def roofline(chart: Any, profile: Profile | None) -> Any:
     return chart.Data.of_profile(profile, sheet)
 
 
-def efficiency_surface(chart: Any, source: tuple[Any, Profile] | None) -> Any:
-    """The share of the peak over one axis and the tokens: of a GPU's data sheet, of a processor's best product."""
+def efficiency_surface(chart: Any, source: Answer | None) -> Any:
+    """The share of the peak over one axis and the tokens."""
     if not source:
         return chart.Data()
-    from planner.timing import peak_share, selection
-
-    axis, profile = source
-    accelerator = selection.data_sheet(profile.device)
-    if accelerator is None:
-        return chart.Data(why=f"{profile.device.name} is not among the accelerators.")
-    try:
-        found = peak_share.over(axis, profile, accelerator, sheet=profile.device.kind != "cpu")
-    except InputError as error:
-        return chart.Data(why=f"{error}.")
-    return chart.Data(found, device=profile.device.name)
+    return chart.Data(source.found, why=source.why, device=source.device)
 
 
 def profile_comparison(chart: Any, found: ProfileComparison | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ _ACROSS = {"micro-batch": "Micro-batch (sequences)", "width": "Share of the laye
 _STEPS = (0.01, 0.02, 0.05, 0.1)
 _MOST_LEVELS = 14
 """Steps of colour; every second one is labelled."""
+MOST_NAMED = 60
+"""Shares written beside their marks; of more they would lie on each other, and the readout tells them."""
 _AIR = 1.25
 """So far the colours and the axis go on past the first and the last line of the grid."""
 
@@ -64,8 +67,7 @@ def draw(figure: Figure, data: Data, theme: Theme) -> None:
     style.ticks(axes.yaxis, list(found.y), [_across_words(found, value) for value in found.y])
     _draw_surface(axes, found, theme)
     _draw_measured_range(axes, found, theme)
-    for place in found.places:
-        _draw_place(axes, place, theme)
+    _draw_places(axes, found.places, theme)
     x = "Tokens of a sequence" if found.axis == "micro-batch" else "Tokens at once, in one sequence"
     style.label_axes(axes, theme, x, _ACROSS[found.axis])
     _legend(figure, found, theme)
@@ -117,16 +119,22 @@ def _draw_measured_range(axes: Axes, found: PeakShare, theme: Theme) -> None:
     ))  # fmt: skip
 
 
-def _draw_place(axes: Axes, place: Place, theme: Theme) -> None:
-    axes.plot(
-        [place.x], [place.y], linestyle="none", marker="o", markersize=7, color=theme.plan, markeredgewidth=1.4,
-        markeredgecolor=theme.plan, markerfacecolor="none" if place.is_noisy else theme.plan, zorder=4, clip_on=False,
-    )  # fmt: skip
-    axes.annotate(
-        percent(place.share, 0), (place.x, place.y), xytext=(0, 7), textcoords="offset points",
-        ha="center", va="bottom", color=theme.text, fontsize=style.SMALL_SIZE, family=style.FAMILY,
-        fontweight="bold", zorder=5,
-    )  # fmt: skip
+def _draw_places(axes: Axes, places: Sequence[Place], theme: Theme) -> None:
+    """Those that look alike at once: thousands of them take no more time than tens."""
+    for is_noisy in (False, True):
+        alike = [one for one in places if one.is_noisy == is_noisy]
+        axes.plot(
+            [one.x for one in alike], [one.y for one in alike], linestyle="none", marker="o", markersize=7,
+            color=theme.plan, markeredgewidth=1.4, markeredgecolor=theme.plan,
+            markerfacecolor="none" if is_noisy else theme.plan, zorder=4, clip_on=False,
+        )  # fmt: skip
+    if len(places) <= MOST_NAMED:
+        for place in places:
+            axes.annotate(
+                percent(place.share, 0), (place.x, place.y), xytext=(0, 7), textcoords="offset points",
+                ha="center", va="bottom", color=theme.text, fontsize=style.SMALL_SIZE, family=style.FAMILY,
+                fontweight="bold", zorder=5,
+            )  # fmt: skip
 
 
 def _legend(figure: Figure, found: PeakShare, theme: Theme) -> None:

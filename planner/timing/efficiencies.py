@@ -6,7 +6,7 @@ The constants that the step's formulas use are fitted by `planner.timing.measure
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,16 +85,18 @@ def efficiencies(profile: Profile, *, dtype: str | None = None) -> Efficiencies:
     if not rows:
         raise InputError(f"the profile {profile.name!r} holds no measurement in {dtype}")
     any_dtype = [row for row in profile.rows if row.is_plain]
+    cores = {row.shape[1:]: row for row in rows if row.operation == "attention_core"}
+    peaks = [row.flops_per_s for row in rows if row.operation == "matmul_peak"]
     classes: dict[tuple[str, str], KernelClass] = {}
     for operation in ("attention_core", "attention", "feed_forward", "head_loss", "embedding", "layer"):
         for direction in ("forward", "backward"):
             chosen = [row for row in rows if row.operation == operation and row.direction == direction]
             if chosen:
-                classes[operation, direction] = _fit_class(chosen, rows)
+                classes[operation, direction] = _fit_class(chosen, cores, peaks)
     return Efficiencies(
         fingerprint=profile.fingerprint, device_kind=profile.device.kind, device_name=profile.device.name, dtype=dtype,
         classes=classes,
-        matmul_flops_per_s=max((row.flops_per_s for row in rows if row.operation == "matmul_peak"), default=None),
+        matmul_flops_per_s=max(peaks, default=None),
         copy_bytes_per_s=max((row.bytes_per_s for row in any_dtype if row.operation == "copy_peak"), default=None),
         optimizer_bytes_per_s=_median(row.bytes_per_s for row in any_dtype if row.operation == "optimizer"),
         launch_s=_median(row.median_s for row in any_dtype if row.operation == "launch"),
@@ -102,10 +104,9 @@ def efficiencies(profile: Profile, *, dtype: str | None = None) -> Efficiencies:
     )  # fmt: skip
 
 
-def _fit_class(chosen: list[Row], rows: list[Row]) -> KernelClass:
-    """One class from its rows; the attention block's are first relieved of their core."""
+def _fit_class(chosen: list[Row], cores: Mapping[tuple[Any, ...], Row], peaks: Sequence[float]) -> KernelClass:
+    """One class from its rows; the attention block's are first relieved of their core. peaks: rates of products."""
     first = chosen[0]
-    cores = {row.shape[1:]: row for row in rows if row.operation == "attention_core"}
     work, times = [], []
     for row in chosen:
         core = cores.get(row.shape[1:]) if row.operation == "attention" else None
@@ -120,7 +121,6 @@ def _fit_class(chosen: list[Row], rows: list[Row]) -> KernelClass:
             "above zero, and the attention block's more than its core's; measure again"
         )
     weights = [1.0 / max(row.spread, SMALLEST_SPREAD) / (3.0 if row.is_noisy else 1.0) for row in chosen]
-    peaks = [row.flops_per_s for row in rows if row.operation == "matmul_peak"]
     fastest = PEAK_ALLOWANCE * max(peaks) if peaks and first.operation != "embedding" else math.inf
     fit = fit_saturating(np.array(work), np.array(sizes), np.array(times), np.array(weights), fastest=fastest)
     rate, half, residual = fit

@@ -79,7 +79,7 @@ class Fit:
     rows: int
     errors: tuple[LeftOut, ...]
     """Of each kernel class at shapes left out of the fit."""
-    solved: _Solved
+    solved: Solved
     carrying: Carrying | None = None
     """What carrying the fit to another device adds; None on its own."""
 
@@ -189,32 +189,6 @@ def carried(fit: Fit, origin: Accelerator, accelerator: Accelerator, precision: 
     return replace(fit, device=made, band=band, carrying=cost)
 
 
-def knowledge(profile: Profile, w: Workload, precision: str) -> str:
-    """How a plan's layer shape is known: measured, interpolated between measured shapes, or carried beyond them.
-
-    The shape is one rank's: widths over `tp`, micro-batch × tokens over `cp`.
-    """
-    wanted = [
-        float(value)
-        for value in (w.hidden, w.heads / w.tp, np.maximum(1.0, w.kv_heads / w.tp), w.head_dim, w.ffn / w.tp,
-                      w.micro_batch, w.sequence / w.cp, w.micro_batch * w.sequence / w.cp)
-    ]  # fmt: skip
-    rows = [row for row in profile.rows if row.operation == "layer" and row.dtype == precision and row.is_plain]
-    shapes = np.array([
-        (row.hidden, row.heads, row.kv_heads, row.head_dim, row.ffn, row.batch, row.sequence, row.tokens)
-        for row in rows
-    ], dtype=float).reshape(len(rows), len(wanted))  # fmt: skip
-    if not np.all(np.asarray(w.latent_rank) == profile.model.latent_rank):
-        return "carried"
-    if (shapes == wanted).all(axis=1).any():
-        return "measured"
-    if not len(shapes):
-        return "carried"
-    inside = (shapes.min(axis=0) <= wanted) & (wanted <= shapes.max(axis=0))
-    inside[-3] = True  # the number of sequences counts through the tokens
-    return "interpolated" if inside.all() else "carried"
-
-
 def _start(
     known: Efficiencies, accelerator: Accelerator, precision: str, *, keeps_memory: bool
 ) -> tuple[Device, dict[str, float]]:
@@ -244,7 +218,7 @@ def _with(unit: Device, constants: Mapping[str, Any]) -> Device:
 
 
 @dataclass(frozen=True)
-class _Linear:
+class Linear:
     """The formulas around a point: values and slopes of their logarithms in those of the constants."""
 
     names: tuple[str, ...]
@@ -266,10 +240,10 @@ class _Linear:
 
 
 @dataclass(frozen=True)
-class _Solved:
+class Solved:
     """The fit's end: where the constants came to lie, and the regression around them."""
 
-    linear: _Linear
+    linear: Linear
     point: Vector
     posterior: Posterior
 
@@ -297,14 +271,14 @@ class _Solved:
         return max(1.0, float(np.quantile(np.abs(self.posterior.surprises()), 0.8)) / NORMAL_80)
 
 
-def _solve(constants: Mapping[str, float], start: Device, shapes: Shapes) -> _Solved:
+def _solve(constants: Mapping[str, float], start: Device, shapes: Shapes) -> Solved:
     """Gauss and Newton's steps in the logarithms of the constants, each with the remainder beside them.
 
     Rows that are off by more than their errors tell are taken for noisier in the next step (iteratively reweighted
     least squares of Student's t).
     """
     names = tuple(name for name in FITTED if constants.get(name, 0.0) > 0)  # what is naught has no logarithm, and stays
-    linear = _Linear(names, start)
+    linear = Linear(names, start)
     widths = np.array([FITTED[name] for name in names])
     origin = np.log([constants[name] for name in names])
     point, scales, outlying = origin.copy(), Scales(), np.ones(len(shapes.targets))
@@ -314,7 +288,7 @@ def _solve(constants: Mapping[str, float], start: Device, shapes: Shapes) -> _So
         residual = shapes.log_times - logs - slopes @ (origin - point) - REFERENCE_SHARE * shapes.slowing
         evidence = Evidence(
             places, shapes.errors**2, outlying, residual,
-            np.column_stack([slopes * widths, REFERENCE_SPREAD * shapes.slowing]),
+            np.ascontiguousarray(np.column_stack([slopes * widths, REFERENCE_SPREAD * shapes.slowing])),
         )  # fmt: skip
         if number in _RESCALED:
             scales = surface.likeliest(evidence, scales)
@@ -324,7 +298,7 @@ def _solve(constants: Mapping[str, float], start: Device, shapes: Shapes) -> _So
         point = point + np.clip(move, -_LARGEST_STEP, _LARGEST_STEP)
         if np.max(np.abs(move)) < _CONVERGED and number > max(_RESCALED):
             break
-    return _Solved(linear, point, posterior)
+    return Solved(linear, point, posterior)
 
 
 def _layer_errors(posterior: Posterior, shapes: Shapes) -> Vector:

@@ -4,9 +4,9 @@ points that it goes by. For a look at a profile; estimates ask the fit itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,29 @@ class PeakShare:
     peak_of: str  # data sheet, or the measured matrix product
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The surface of a device; None, and why, where there is none."""
+
+    found: PeakShare | None
+    device: str
+    why: str = ""
+
+
+def answer(axis: Axis, profile: Profile, accelerator: Accelerator | None) -> Answer:
+    """The surface over one axis: of a GPU's data sheet, of a processor's best product.
+
+    accelerator: the data sheet of the device that was measured, None where it is not known.
+    """
+    name = profile.device.name
+    if accelerator is None:
+        return Answer(None, name, f"{name} is not among the accelerators.")
+    try:
+        return Answer(over(axis, profile, accelerator, sheet=profile.device.kind != "cpu"), name)
+    except InputError as error:
+        return Answer(None, name, f"{error}.")
+
+
 def over(axis: Axis, profile: Profile, accelerator: Accelerator, *, sheet: bool) -> PeakShare:
     """The surface in the profile's precision: over micro-batch and sequence at full width, or over tokens at once in
     one sequence and the tensor-parallel share of the width.
@@ -64,7 +87,8 @@ def over(axis: Axis, profile: Profile, accelerator: Accelerator, *, sheet: bool)
         raise InputError(f"the profile {profile.name!r} holds no layer in {profile.dtype}")
     fit = measured.fit(profile, accelerator, profile.dtype)
     peak, of = _peak(profile, accelerator, sheet=sheet)
-    shapes = [_Shape.of(pair, profile) for pair in rows if axis == "width" or pair[0].shards == 1]
+    core_flops = _core_flops(profile)
+    shapes = [_Shape.of(pair, core_flops) for pair in rows if axis == "width" or pair[0].shards == 1]
     if axis == "width":
         shapes = [one for one in shapes if one.row.batch == 1]
     if not shapes:
@@ -97,10 +121,9 @@ class _Shape:
     is_noisy: bool = False
 
     @classmethod
-    def of(cls, pair: tuple[Row, Row], profile: Profile) -> _Shape:
+    def of(cls, pair: tuple[Row, Row], core_flops: Mapping[tuple[Any, ...], float]) -> _Shape:
         row = pair[0]
-        here = [one for one in profile.rows if one.is_plain and one.shape[2:] == row.shape[2:]]
-        core = sum(one.flops for one in here if one.operation == "attention_core")
+        core = core_flops.get(row.shape[2:], 0.0)
         whole = sum(one.flops for one in pair)
         return cls(
             row, (whole - core) / row.tokens, core / row.tokens / row.sequence, sum(one.median_s for one in pair),
@@ -140,6 +163,15 @@ def _layers(profile: Profile) -> list[tuple[Row, Row]]:
     plain = [one for one in profile.rows if one.is_plain and one.dtype == profile.dtype and one.operation == "layer"]
     backward = {one.shape[2:]: one for one in plain if one.direction == "backward"}
     return [(one, backward[one.shape[2:]]) for one in plain if one.direction == "forward" and one.shape[2:] in backward]
+
+
+def _core_flops(profile: Profile) -> dict[tuple[Any, ...], float]:
+    """FLOPs of the attention core, both directions, by shape."""
+    found: dict[tuple[Any, ...], float] = {}
+    for row in profile.rows:
+        if row.is_plain and row.operation == "attention_core":
+            found[row.shape[2:]] = found.get(row.shape[2:], 0.0) + row.flops
+    return found
 
 
 def _peak(profile: Profile, accelerator: Accelerator, *, sheet: bool) -> tuple[float, str]:

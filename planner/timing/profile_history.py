@@ -7,9 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from planner import library
-from planner.errors import InputError
+from planner.errors import InputError, NotReadError
 from planner.timing import profile as profiles
+from planner.timing import reading
+from planner.timing.digest import Digest
 from planner.timing.profile import Profile
+from planner.timing.reading import DigestOf, File
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,15 @@ class Entry:
     name: str
     path: Path
     profile: Profile | None
+    """Of a long one some rows only (`planner.timing.digest`); none until it is read."""
     problem: str = ""
+    rows: int | None = None
+    """In the file; None until it is read."""
+
+    @property
+    def file(self) -> File:
+        """Its file as it is now. Raises `InputError`."""
+        return File.of(self.path)
 
     @property
     def is_shipped(self) -> bool:
@@ -47,14 +58,18 @@ def before(entry: Entry, others: list[Entry]) -> Entry | None:
 
 def _entry(name: str, path: Path) -> Entry:
     try:
-        return Entry(name, path, _read(path, path.stat().st_mtime_ns))
-    except OSError as error:
-        return Entry(name, path, None, f"cannot be read ({error.strerror or error})")
+        file = File.of(path)
+        try:
+            found: Digest = reading.answer(DigestOf(file))
+        except NotReadError:
+            return Entry(name, path, _without_rows(file))
+        return Entry(name, path, found.content, rows=found.rows)
     except InputError as error:
         first = str(error).splitlines()[0].removeprefix(f"{path}: ")
         return Entry(name, path, None, first)
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path, modified_ns: int) -> Profile:
-    return profiles.load(path)
+def _without_rows(file: File) -> Profile:
+    told = {name: part for name, part in file.told().items() if name not in ("rows", "collectives")}
+    return profiles.from_data(told, str(file.path))

@@ -16,20 +16,22 @@ import numpy as np
 from pydantic import ValidationError
 
 from planner import library
-from planner.errors import InputError, shorten
+from planner.errors import InputError, NotReadError, shorten
 from planner.plan import shipped
 from planner.plan.check import Problem
 from planner.plan.cluster import Accelerator
 from planner.plan.plan import Plan
 from planner.plan.section import PlanError
 from planner.plan.workload import workload
-from planner.timing import measured, profile, provenance
+from planner.timing import measured, profile, provenance, reading
 from planner.timing.device import device
 from planner.timing.device import known_by as shipped_known_by
+from planner.timing.digest import Digest
 from planner.timing.fabric import Links
 from planner.timing.measured import Fit
 from planner.timing.profile import Profile
 from planner.timing.provenance import Provenance
+from planner.timing.reading import DigestOf, File, FitOf
 
 MEMORY_TOLERANCE = 0.10
 """Drivers report a little less memory than data sheets; the next larger variant has a fifth more."""
@@ -47,22 +49,22 @@ class Known:
 def known(plan: Plan) -> Known:
     """The fit of the profile that the plan names, or of the best of its accelerator; raises `PlanError`."""
     named = _by_name(plan) if plan.profile else None
-    if named and not _holds_collectives_alone(named.content):
+    if named and not _holds_collectives_alone(named.digest):
         return _named(named, plan)
     found, problems = _profiles_of(plan.cluster.accelerator)
-    found = [one for one in found if precisions(one.content)]  # some hold collectives alone
+    found = [one for one in found if one.digest.precisions]  # some hold collectives alone
     precision = plan.recipe.precision
-    usable = [one for one in found if precision in precisions(one.content)]
+    usable = [one for one in found if precision in one.digest.precisions]
     if not usable:
         if found:
-            problems.append(_other_precision(found[0].content, precision))
+            problems.append(_other_precision(found[0].digest, precision))
         return Known(problems=tuple(problems))
     by_worth = sorted(usable, key=lambda one: (_is_of_this_layer(one.content, plan), one.content.created))
     for one in reversed(by_worth):
         try:
             return Known(_labelled(one, plan), one.name, tuple(problems))
         except InputError as error:
-            problems.append(_left_out(error, one.path))
+            problems.append(_left_out(error, one.file.path))
     return Known(problems=tuple(problems))
 
 
@@ -104,11 +106,18 @@ def links(plan: Plan, *, is_own_fabric: bool = True) -> Exchanged:
 
 def known_by(accelerator: Accelerator) -> Provenance:
     """How a device is known at best: by the newest complete profile of it, else by what is shipped."""
-    found = [one for one in _profiles_of(accelerator)[0] if precisions(one.content)]
-    if not found:
+    try:
+        measured_by = [(one.content.created, one.name) for one in _profiles_of(accelerator)[0] if one.digest.precisions]
+    except NotReadError:  # until it is read a long profile is taken to hold a layer
+        heads = [(file, file.told()) for file in _files_of(accelerator)[0]]
+        measured_by = [
+            (str(told.get("created", "")), str(told.get("name") or file.path.stem))
+            for file, told in heads if told.get("complete", True)
+        ]  # fmt: skip
+    if not measured_by:
         return shipped_known_by(accelerator)
-    newest = max(found, key=lambda one: one.content.created)
-    return provenance.measured(newest.name, newest.content.created)
+    created, name = max(measured_by)
+    return provenance.measured(name, created)
 
 
 def is_same(measured_on: profile.Device, accelerator: Accelerator) -> bool:
@@ -125,11 +134,6 @@ def is_same(measured_on: profile.Device, accelerator: Accelerator) -> bool:
     return bool(chip) and chip <= told and told & forms == sheet & forms and memory and not told & {"laptop", "max"}
 
 
-def precisions(content: Profile) -> list[str]:
-    """Precisions that a layer was measured in."""
-    return list(dict.fromkeys(row.dtype for row in content.rows if row.operation == "layer" and row.is_plain))
-
-
 def why_not(plan: Plan, name: str) -> str:
     """Why a plan cannot use a profile; empty where it can."""
     try:
@@ -138,6 +142,8 @@ def why_not(plan: Plan, name: str) -> str:
         return error.problems[0][1]
     except InputError as error:
         return str(error)
+    except NotReadError:  # told when it is read
+        return ""
     return ""
 
 
@@ -159,7 +165,7 @@ def overview() -> list[tuple[str, str, bool]]:
     rows = []
     for name, path in library.paths("measured").items():
         try:
-            rows.append((name, _in_words(path, library.stamp(path)), True))
+            rows.append((name, _in_words(File.of(path)), True))
         except InputError as error:
             rows.append((name, str(error).splitlines()[0], False))
     return rows
@@ -167,22 +173,30 @@ def overview() -> list[tuple[str, str, bool]]:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A profile with the file that it came from, and which version of that file."""
+    """A profile with the file that it came from."""
 
-    path: Path
-    stamp: tuple[int, int]
-    content: Profile
+    file: File
+    digest: Digest
+
+    @classmethod
+    def of(cls, file: File) -> _Stored:
+        found: Digest = reading.answer(DigestOf(file))
+        return cls(file, found)
+
+    @property
+    def content(self) -> Profile:
+        """All but most of the rows."""
+        return self.digest.content
 
     @property
     def name(self) -> str:
-        return self.content.name or self.path.stem
+        return self.content.name or self.file.path.stem
 
 
 def _by_name(plan: Plan) -> _Stored:
     """The profile that the plan names, which must be of its accelerator's kind."""
     try:
-        path = profile.find(plan.profile)
-        stored = _Stored(path, library.stamp(path), _whole(path, library.stamp(path)))
+        stored = _Stored.of(File.of(profile.find(plan.profile)))
     except InputError as error:
         _refuse(str(error))
     content, accelerator = stored.content, plan.cluster.accelerator
@@ -194,15 +208,15 @@ def _by_name(plan: Plan) -> _Stored:
     return stored
 
 
-def _holds_collectives_alone(content: Profile) -> bool:
-    return not precisions(content) and content.collectives is not None
+def _holds_collectives_alone(digest: Digest) -> bool:
+    return not digest.precisions and digest.content.collectives is not None
 
 
 def _named(stored: _Stored, plan: Plan) -> Known:
     content, accelerator, precision = stored.content, plan.cluster.accelerator, plan.recipe.precision
     name = stored.name
-    if precision not in precisions(content):
-        there = ", ".join(precisions(content)) or "no layer at all"
+    if precision not in stored.digest.precisions:
+        there = ", ".join(stored.digest.precisions) or "no layer at all"
         _refuse(f"{name!r} holds no layer in {precision} (it has {there}); set recipe.precision, or leave it blank")
     problems = []
     if not content.complete:
@@ -223,14 +237,26 @@ def _named(stored: _Stored, plan: Plan) -> Known:
 
 def _profiles_of(accelerator: Accelerator) -> tuple[list[_Stored], list[Problem]]:
     """Complete profiles of an accelerator; a warning for each file that cannot be read."""
+    files, problems = _files_of(accelerator)
+    found = []
+    for file in files:
+        try:
+            stored = _Stored.of(file)
+        except InputError as error:
+            problems.append(_left_out(error, file.path))
+        else:
+            found += [stored] if stored.content.complete else []
+    return found, problems
+
+
+def _files_of(accelerator: Accelerator) -> tuple[list[File], list[Problem]]:
+    """The files that tell of an accelerator; a warning for each that tells of no device."""
     found, problems = [], []
     for path in library.paths("measured").values():
         try:
-            stamp = library.stamp(path)
-            if is_same(_device_in(path, stamp), accelerator):
-                content = _whole(path, stamp)
-                if content.complete:
-                    found.append(_Stored(path, stamp, content))
+            file = File.of(path)
+            if is_same(_device_in(file), accelerator):
+                found.append(file)
         except InputError as error:
             problems.append(_left_out(error, path))
     return found, problems
@@ -251,9 +277,9 @@ def _labelled(stored: _Stored, plan: Plan) -> Fit:
                 f"{stored.content.device.name} is not among the accelerators, so its efficiencies cannot be carried "
                 f"over to {accelerator.name}; add it, or leave the field blank"
             )
-        return measured.carried(_fit(stored.path, stored.stamp, own, precision), own, accelerator, precision)
-    found = _fit(stored.path, stored.stamp, accelerator, precision)
-    level = measured.knowledge(stored.content, workload(plan), precision)
+        return measured.carried(_fit(stored.file, own, precision), own, accelerator, precision)
+    found = _fit(stored.file, accelerator, precision)
+    level = stored.digest.knowledge(workload(plan), precision)
     beyond = level == "carried"
     if beyond and device(accelerator, precision).source == "interpolated":
         level = "interpolated"  # the constants that the fit began from know other shapes of this device
@@ -261,30 +287,24 @@ def _labelled(stored: _Stored, plan: Plan) -> Fit:
     return replace(found, device=replace(found.device, source=level, basis=basis + found.device.basis))
 
 
-@lru_cache(maxsize=32)
-def _fit(path: Path, stamp: tuple[int, int], accelerator: Accelerator, precision: str) -> Fit:
-    return measured.fit(_whole(path, stamp), accelerator, precision)
-
-
-@lru_cache(maxsize=32)
-def _whole(path: Path, stamp: tuple[int, int]) -> Profile:
-    return profile.load(path)
+def _fit(file: File, accelerator: Accelerator, precision: str) -> Fit:
+    found: Fit = reading.answer(FitOf(file, accelerator, precision))
+    return found
 
 
 @lru_cache(maxsize=256)
-def _device_in(path: Path, stamp: tuple[int, int]) -> profile.Device:
-    """The device that a file tells of, without reading its rows."""
-    data = library.read_json(path)
+def _device_in(file: File) -> profile.Device:
+    """The device that a file tells of, without looking at its rows."""
     try:
-        return profile.Device.model_validate(data.get("device"))
+        return profile.Device.model_validate(file.told().get("device"))
     except ValidationError:
-        raise InputError(f"{path}: not a whole profile (it names no device)") from None
+        raise InputError(f"{file.path}: not a whole profile (it names no device)") from None
 
 
 @lru_cache(maxsize=256)
-def _in_words(path: Path, stamp: tuple[int, int]) -> str:
-    data = library.read_json(path)
-    parts = (_device_in(path, stamp).name, str(data.get("dtype", "")), str(data.get("created", ""))[:10])
+def _in_words(file: File) -> str:
+    data = file.told()
+    parts = (_device_in(file).name, str(data.get("dtype", "")), str(data.get("created", ""))[:10])
     told = ", ".join(filter(None, parts))
     return told if data.get("complete", True) else f"{told}, not complete"
 
@@ -310,8 +330,8 @@ def _is_of_this_layer(content: Profile, plan: Plan) -> bool:
     )
 
 
-def _other_precision(content: Profile, precision: str) -> Problem:
-    there = precisions(content)
+def _other_precision(digest: Digest, precision: str) -> Problem:
+    content, there = digest.content, digest.precisions
     message = f"this device was measured in {', '.join(there) or 'nothing'} ({content.name}), not in {precision}"
     changes = {"recipe.precision": there[0]} if there else {}
     return Problem("profile", "warning", f"{message}: no profile is used", f"use {there[0]}" if there else "", changes)

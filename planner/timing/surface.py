@@ -153,7 +153,7 @@ class Posterior:
     @cached_property
     def inverse(self) -> Vector:
         """Of the covariance of all rows. [n, n]"""
-        found: Vector = np.linalg.inv(_of_rows(self.evidence, self.scales)[0])
+        found: Vector = np.linalg.inv(_of_rows(self.evidence, self.scales))
         return found
 
     @property
@@ -251,12 +251,12 @@ def sizes_of(operation: str, w: Workload) -> tuple[Vector, tuple[int, ...]]:
 
 def covariance(scales: Scales, operation: str, left: Vector, right: Vector) -> Vector:
     """Covariance of an operation's remainder between shapes [m, d] and [n, d]: [m, n]."""
-    return _matern(scales, *_squares(operation, left, right))[0]
+    return _matern(scales, *_squares(operation, left, right))
 
 
 def solve(evidence: Evidence, scales: Scales) -> Posterior:
     """The posterior at given scales."""
-    return Posterior(evidence, scales, np.linalg.solve(_of_rows(evidence, scales)[0], evidence.residual))
+    return Posterior(evidence, scales, np.linalg.solve(_of_rows(evidence, scales), evidence.residual))
 
 
 def likeliest(evidence: Evidence, start: Scales) -> Scales:
@@ -272,7 +272,7 @@ def likeliest(evidence: Evidence, start: Scales) -> Scales:
 
 def _loss(point: Vector, evidence: Evidence) -> tuple[float, Vector]:
     """Minus the logarithm of likelihood and prior at the scales' logarithms, and its gradient (eq. 5.8, 5.9)."""
-    matrix, slopes = _of_rows(evidence, _scales(point))
+    matrix, slopes = _of_rows(evidence, _scales(point)), _slopes_of_rows(evidence, _scales(point))
     inverse = np.linalg.inv(matrix)
     weights = inverse @ evidence.residual
     pull = (point - _CENTRE) / _WIDTHS
@@ -285,25 +285,34 @@ def _scales(logs: Vector) -> Scales:
     return Scales(**{name: float(np.exp(value)) for name, value in zip(_NAMES, logs, strict=True)})
 
 
-def _of_rows(evidence: Evidence, scales: Scales) -> tuple[Vector, list[Vector]]:
-    """Covariance of all rows' logarithms (constants, remainders, drift, noise), and its slopes in the logarithm of each
-    scale. [n, n] each"""
+def _of_rows(evidence: Evidence, scales: Scales) -> Vector:
+    """Covariance of all rows' logarithms: constants, remainders, drift, noise. [n, n]"""
     places = evidence.places
-    remainder, lengths, widths = _matern(scales, *places.squares)
-    drift = scales.drift**2 * places.together
-    noise = evidence.outlying * scales.noise**2
-    own = np.diag(evidence.outlying * evidence.variances + noise)
-    whole = evidence.slopes @ evidence.slopes.T + remainder + drift + own
-    return whole, [2 * remainder, lengths, widths, 2 * drift, np.diag(2 * noise)]
+    whole = evidence.slopes @ evidence.slopes.T
+    whole += _matern(scales, *places.squares)
+    whole += scales.drift**2 * places.together
+    whole[np.diag_indices_from(whole)] += evidence.outlying * (evidence.variances + scales.noise**2)
+    return whole
 
 
-def _matern(scales: Scales, lengths: Vector, widths: Vector) -> tuple[Vector, Vector, Vector]:
-    """Matérn 3/2 covariance at squared distances (eq. 4.17), and its slopes in the logarithms of the two lengths."""
-    parts = 3.0 * lengths / scales.lengths**2, 3.0 * widths / scales.widths**2
-    far = np.sqrt(parts[0] + parts[1])
-    decay = scales.remainder**2 * np.exp(-far)
-    near = np.isfinite(far)
-    return tuple(np.where(near, factor, 0.0) * decay for factor in (1.0 + far, *parts))  # type: ignore[return-value]
+def _slopes_of_rows(evidence: Evidence, scales: Scales) -> list[Vector]:
+    """Slopes of that covariance in the logarithm of each scale. [n, n] each"""
+    places = evidence.places
+    lengths, widths = (
+        3.0 * square / scale**2 for square, scale in zip(places.squares, (scales.lengths, scales.widths), strict=True)
+    )
+    decay = scales.remainder**2 * np.exp(-np.sqrt(lengths + widths))
+    slopes = [np.where(np.isfinite(square), square, 0.0) * decay for square in (lengths, widths)]
+    noise, drift = np.diag(2 * evidence.outlying * scales.noise**2), 2 * scales.drift**2 * places.together
+    return [2 * _matern(scales, *places.squares), *slopes, drift, noise]
+
+
+def _matern(scales: Scales, lengths: Vector, widths: Vector) -> Vector:
+    """Matérn 3/2 covariance at squared distances (eq. 4.17), which are infinite between kernel classes."""
+    far = np.sqrt(3.0 * lengths / scales.lengths**2 + 3.0 * widths / scales.widths**2)
+    near = np.where(np.isfinite(far), 1.0 + far, 0.0)
+    found: Vector = scales.remainder**2 * near * np.exp(-far)
+    return found
 
 
 def _squares(operation: str, left: Vector, right: Vector) -> tuple[Vector, Vector]:

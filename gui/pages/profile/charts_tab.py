@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
@@ -15,6 +15,7 @@ from gui.widgets import column, framed, label, row
 
 if TYPE_CHECKING:
     from planner.estimate import Figure
+    from planner.timing.peak_share import Answer, Axis
     from planner.timing.profile_history import Entry
 
 VIEWS = {
@@ -22,6 +23,7 @@ VIEWS = {
     "width": ("Peak share by width", "efficiency_surface"), "rates": ("Rate against tokens", "measured_rates"),
 }  # fmt: skip
 """What can be shown, and the chart that shows it."""
+AXES: dict[str, Axis] = {"batch": "micro-batch", "width": "width"}
 NO_PROFILE = "No profile yet: measure one, or put a profile's file into the folder that History names."
 
 
@@ -58,6 +60,8 @@ class ChartsTab(QWidget):
             chart.explainer = partial(self._figure, chart)
         self._entries: dict[str, Entry] = {}
         self._newest = ""
+        self._is_waiting = False
+        """Something of what is shown is being read."""
         self._build()
 
     def _build(self) -> None:
@@ -78,6 +82,8 @@ class ChartsTab(QWidget):
         newest = next(iter(readable), "")
         chosen = self.profile.currentData() if newest == self._newest else newest
         if list(readable.values()) == list(self._entries.values()):
+            if self._is_waiting:
+                self._show_chosen()
             return
         self._entries, self._newest = readable, newest
         self.profile.clear()
@@ -104,9 +110,23 @@ class ChartsTab(QWidget):
             self.about.setText(NO_PROFILE)
             chart.show_data(())
             return
-        found = entry.profile
-        self.about.setText(
-            f"{found.model.name} on {found.device.name} in {found.dtype}, {found.created[:10]}, {len(found.rows)} rows"
-        )
-        sources = {"roofline": found, "rates": found.rows, "batch": ("micro-batch", found), "width": ("width", found)}
-        chart.show_data(sources[view])
+        self.about.setText(profile_rows.charted(entry))
+        self._is_waiting = entry.rows is None
+        chart.show_data(() if self._is_waiting else self._source(view, entry))
+
+    def _source(self, view: str, entry: Entry) -> Any:
+        """What a chart draws of a profile."""
+        if view == "roofline":
+            return entry.profile
+        return entry.profile.rows if view == "rates" else self._shares(AXES[view], entry)
+
+    def _shares(self, axis: Axis, entry: Entry) -> Answer:
+        """The share of the peak, or why there is none."""
+        from planner.errors import InputError, NotReadError
+        from planner.timing import peak_share, reading
+
+        try:
+            return reading.answer(reading.SharesOf(entry.file, axis))
+        except (InputError, NotReadError) as error:
+            self._is_waiting = isinstance(error, NotReadError)
+            return peak_share.Answer(None, entry.profile.device.name, f"{error}.")

@@ -29,6 +29,7 @@ class CompareTab(QWidget):
         super().__init__()
         self.setAccessibleName("Comparison of two profiles")
         self._entries: dict[str, Entry] = {}
+        self._is_waiting = False
         self.before, self.after = (self._choice(name) for name in ("before", "after"))
         self.words = label(role="muted", wrap=True, size=0.92)
         self.words.setObjectName("profile.comparison")
@@ -70,6 +71,8 @@ class CompareTab(QWidget):
         """The profiles that can be read; the choice stays where both are still there."""
         readable = {one.name: one for one in entries if one.profile}
         if list(readable.values()) == list(self._entries.values()):
+            if self._is_waiting:
+                self._compare()
             return
         chosen = self.before.currentData(), self.after.currentData()
         is_newest = next(iter(self._entries), "") == next(iter(readable), "")
@@ -101,15 +104,25 @@ class CompareTab(QWidget):
         self._compare()
 
     def _compare(self) -> None:
+        self._is_waiting = False
         before, after = (self._entries.get(field.currentData()) for field in (self.before, self.after))
         if before is None or after is None:
-            self.words.setText(TWO_NEEDED)
-            self.versions.show_rows([], "Nothing to compare yet.")
-            self.chart.show_data(())
+            self._show_nothing(TWO_NEEDED)
             return
-        from planner.timing.profile_comparison import compare
+        from planner.errors import InputError, NotReadError
+        from planner.timing import reading
 
-        found = compare(before.profile, after.profile)
+        try:
+            found = reading.answer(reading.ComparisonOf(before.file, after.file))
+        except (InputError, NotReadError) as error:
+            self._is_waiting = isinstance(error, NotReadError)
+            self._show_nothing(f"{error}.")
+            return
         self.words.setText(profile_rows.compared(found))
         self.versions.show_rows(profile_rows.versions(found))
         self.chart.show_data(found)
+
+    def _show_nothing(self, why: str) -> None:
+        self.words.setText(why)
+        self.versions.show_rows([], "Nothing to compare yet.")
+        self.chart.show_data(())

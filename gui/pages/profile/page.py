@@ -165,8 +165,10 @@ class ProfilePage(Page):
 
     def use(self, name: str) -> None:
         """Let the plan's estimates rest on a profile, as one step of the history; say why where they cannot."""
+        from gui.profile_reader import reader
         from planner.timing import selection
 
+        reader().again()
         why = selection.why_not(self.document.plan, name) if name else ""
         why = why or self.document.try_set("profile", name)
         if why:
