@@ -43,6 +43,9 @@ _SMALLEST, _LARGEST = 1.0, float(LARGEST_COUNT)
 SAMPLED = ("ln A", "ln B", "ln E", "alpha", "beta")
 """What a covariance is of, in this order."""
 
+_ROUNDING = 1e-6
+"""Of a covariance's largest element: what a printed table may be off."""
+
 HALF_PRECISION_BITS = 16.0
 _LOSSES = (0.1, 20.0)
 """From below a text's own entropy to above that of guessing among all tokens, nats a token."""
@@ -71,9 +74,16 @@ class Covariance(BaseModel):
     is_borrowed: bool = Field(default=False, description="Of another fit: the law's own source has none that holds")
 
     @model_validator(mode="after")
-    def _is_square(self) -> Covariance:
+    def _can_be_drawn_from(self) -> Covariance:
         if np.shape(self.matrix) != (len(SAMPLED), len(SAMPLED)):
             raise ValueError(f"a covariance is {len(SAMPLED)} × {len(SAMPLED)}: of {', '.join(SAMPLED)}")
+        matrix = np.array(self.matrix)
+        scale = np.abs(matrix).max() or 1.0
+        unit = matrix / scale
+        if not np.allclose(unit, unit.T, rtol=0, atol=_ROUNDING) or np.linalg.eigvalsh(unit)[0] < -_ROUNDING:
+            raise ValueError(
+                "a covariance is symmetric, and no combination of its parameters varies by less than nothing"
+            )
         return self
 
 
@@ -290,8 +300,10 @@ class Law(BaseModel):
             return None
         centre = np.array([np.log(form.A), np.log(form.B), np.log(form.E), form.alpha, form.beta])
         matrix = np.array(self.covariance.matrix)
-        drawn = np.random.default_rng(seed).multivariate_normal(centre, matrix, size=count, method="eigh").T
-        a, b, e, alpha, beta = drawn
+        drawn = np.random.default_rng(seed).multivariate_normal(
+            centre, matrix, count, check_valid="ignore", method="eigh"
+        )
+        a, b, e, alpha, beta = drawn.T
         tiny = 1e-3  # a law with an exponent at 0 or below has no optimum; such draws are clipped, not dropped
         return Chinchilla(np.exp(e), np.exp(a), np.exp(b), np.maximum(alpha, tiny), np.maximum(beta, tiny))
 

@@ -189,3 +189,11 @@ def test_a_range_from_nothing_and_a_covariance_without_end_are_refused():
         validated({**data, "valid": {"tokens": (0.0, 1e12)}}, "x.json")
     with pytest.raises(InputError, match=r"covariance\.matrix"):
         validated({**data, "covariance": {"matrix": [[float("nan")] * 5] * 5, "source": "s"}}, "x.json")
+
+
+@pytest.mark.parametrize("off_diagonal", [(2e-4, 2e-4), (1e-5, -1e-5)], ids=["no variance", "not symmetric"])
+def test_a_covariance_that_nothing_can_be_drawn_from_is_refused(off_diagonal):
+    matrix = np.diag([1e-4] * 5)
+    matrix[0, 1], matrix[1, 0] = off_diagonal
+    with pytest.raises(InputError, match="covariance"):
+        validated({**law().model_dump(), "covariance": {"matrix": matrix.tolist(), "source": "s"}}, "x.json")
