@@ -24,22 +24,31 @@ def adopt(found: Found, base: Plan, name: str) -> tuple[Plan, list[str]]:
     data |= {"name": name, "notes": "", "lifetime": None, "post_training": None}
     if found.model is None:
         taken.insert(0, f"model ({base.model.name})")
+    elif isinstance(found.model, str):
+        data["model"] = found.model
     else:
-        data["model"] = found.model if isinstance(found.model, str) else {"name": name, **found.model}
+        data["model"] = {"name": name, "vocabulary": base.model.vocabulary, **found.model}
+        if "vocabulary" not in found.model:
+            taken.insert(0, f"model.vocabulary ({base.model.vocabulary:,})")
     data["recipe"] = {**data["recipe"], **found.recipe}
     data["layout"] = {**Layout().model_dump(), **{one: data["layout"][one] for one in found.unsaid}, **found.layout}
     taken += [f"layout.{one}" for one in found.unsaid]
-    gpus = _gpus(found, data["layout"])
+    gpus, notes = _gpus(found, data["layout"]), list(found.notes)
     data["cluster"] |= _machines(gpus, found.gpus_per_node or base.cluster.gpus_per_node)
     if gpus is None:
         taken.append(f"number of GPUs ({base.cluster.gpus:,})")
+    if found.replica_batch is not None:
+        layout = data["layout"]
+        ranks = max(1, (gpus or base.cluster.gpus) // (layout["tp"] * layout["pp"] * layout["cp"]))
+        data["recipe"]["global_batch"] = found.replica_batch * ranks
+        notes.append(f"recipe.global_batch: {found.replica_batch} a rank on {ranks:,} data-parallel ranks")
     batch = data["recipe"]["global_batch"] * data["recipe"]["sequence_length"]
     if found.steps is not None:
         data["recipe"]["tokens"] = found.steps * batch
     elif "tokens" not in found.recipe:
         taken.append("recipe.tokens")
     plan = validated(data, name)
-    notes = [*found.notes, f"not in the file, taken from the plan {base.name}: {', '.join(taken)}"]
+    notes = [*notes, f"not in the file, taken from the plan {base.name}: {', '.join(taken)}"]
     return plan, [f"ignored: {', '.join(found.ignored)}"] * bool(found.ignored) + notes
 
 

@@ -16,8 +16,10 @@ MOST_VALUES = 100_000
 class Content:
     """A nested mapping whose keys are asked for by dotted path (`parallelism.tensor_parallel_degree`)."""
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
+    def __init__(self, data: Mapping[str, Any], untold: Mapping[str, str] | None = None) -> None:
+        """`untold`: why a key that the file has comes without its value."""
         self._data = data
+        self._untold = untold or {}
         self._read: set[str] = set()
 
     def value(self, path: str, default: Any = None) -> Any:
@@ -36,7 +38,7 @@ class Content:
         """A whole number of at least `least`. Raises `InputError` naming the path."""
         found = self.value(path, default)
         if found is None:
-            raise InputError(f"{path}: is missing")
+            raise InputError(f"{path}: {self._untold.get(path, 'is missing')}")
         whole = isinstance(found, int) or (isinstance(found, float) and found.is_integer())
         if isinstance(found, bool) or not whole or found < least:
             raise InputError(f"{path}: {shorten(found)!r} is not a whole number of {least} or more")
@@ -97,7 +99,10 @@ class Found:
     layout: Mapping[str, Any]
     recipe: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] | str | None = None
-    """Fields of a model, the name of a shipped one, or None where the file does not say."""
+    """Fields of a model (its vocabulary may be the tokenizer's to say), the name of a shipped one, or None where the
+    file does not say."""
+    replica_batch: int | None = None
+    """Sequences of one data-parallel rank in a step, where the batch follows from the ranks of the launch."""
     steps: int | None = None
     """Optimizer steps of the whole run; with the batch it gives the tokens."""
     unsaid: Sequence[str] = ()

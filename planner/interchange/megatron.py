@@ -6,11 +6,12 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from planner.errors import InputError, shorten
 from planner.interchange.content import Content, Found, Written
+from planner.interchange.script import Script
 from planner.plan.model import Model
 from planner.plan.plan import Plan
 
@@ -27,6 +28,10 @@ _NORMS = {"rmsnorm": "RMSNorm", "layernorm": "LayerNorm"}
 _STRATEGIES = {"no_shard": 0, "optim": 1, "optim_grads": 2, "optim_grads_params": 3}
 _EXCHANGES = {"ring": "p2p", "all-gather": "allgather"}
 _OPTIMIZERS = {"adamw": "adam", "sgd": "sgd", "muon": "muon"}
+_TOKENIZER = "GPT2BPETokenizer"
+"""Where none is named (`args_defaults` of pretrain_gpt.py)."""
+_VOCABULARIES = {_TOKENIZER: 50_257, "Llama2Tokenizer": 32_000}
+"""Entries of the tokenizers that are always the same ones; others' are in files that the arguments only name."""
 _NO_MATTER = (
     "tokenizer-type", "tokenizer-model", "data-path", "mock-data", "split", "save", "load", "save-interval", "lr",
     "min-lr", "lr-decay-style", "lr-decay-iters", "lr-decay-samples", "lr-warmup-iters", "lr-warmup-samples",
@@ -260,8 +265,11 @@ def _notes(plan: Plan) -> list[str]:
 
 def read(text: str) -> Found:
     """What a list of arguments, or a script with one, says. Raises `InputError` naming the argument."""
-    options, unread = _options(_words(text))
-    content = Content(options)
+    if other := re.search(r"\bpretrain_(?!gpt\b)\w+\.py\b", text):
+        raise InputError(f"{other[0]}: only the arguments of pretrain_gpt.py are read")
+    script = Script(_words(text))
+    options, unread = _options(script)
+    content = Content(options, {name: f"the script tells no value of {word}" for name, word in unread.items()})
     content.known(*_NO_MATTER)
     layers = content.number("num-layers", least=1)
     model = _read_model(content, layers)
@@ -270,7 +278,10 @@ def read(text: str) -> Found:
     recipe = _read_recipe(content)
     return Found(
         model=model, layout=layout, recipe=recipe, gpus=nodes * per_node or None,
-        gpus_per_node=per_node or None, steps=_steps(content), ignored=[*content.ignored(), *unread],
+        gpus_per_node=per_node or None, steps=_steps(content),
+        replica_batch=None if "global_batch" in recipe else layout["micro_batch"],
+        notes=[*_vocabulary_note(content, model), *script.notes()],
+        ignored=[*content.ignored(), *(f"{name} ({word})" for name, word in unread.items() if name not in _NO_MATTER)],
     )  # fmt: skip
 
 
@@ -289,11 +300,11 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _options(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """(values by name without dashes, words that are no plain value): a script's variables are not followed."""
+def _options(script: Script) -> tuple[dict[str, Any], dict[str, str]]:
+    """(values by name without dashes, what stands in the place of a value that the script does not tell)."""
     options: dict[str, Any] = {}
-    unread: list[str] = []
-    at = 0
+    unread: dict[str, str] = {}
+    words, at = script.words, 0
     while at < len(words):
         word = words[at]
         at += 1
@@ -301,18 +312,15 @@ def _options(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
             continue
         name, equals, value = word[2:].partition("=")
         name = name.replace("_", "-")
-        if equals:
-            options[name] = _plain(value)
-        elif at < len(words) and not words[at].startswith("--") and name not in _FLAGS:
-            options[name] = _plain(words[at])
+        if not equals and at < len(words) and not words[at].startswith("--") and name not in _FLAGS:
+            equals, value = "=", words[at]
             at += 1
+        told = script.told(value) if name not in _NO_MATTER else value
+        if told is None:
+            unread[name] = shorten(value)
+            options.pop(name, None)
         else:
-            options[name] = True
-    for name, value in list(options.items()):
-        if isinstance(value, str) and "$" in value:
-            if name not in _NO_MATTER:
-                unread.append(f"{name} (the variable {shorten(value)})")
-            del options[name]
+            options[name] = _plain(told) if equals else True
     return options, unread
 
 
@@ -351,17 +359,26 @@ def _read_model(content: Content, layers: int) -> dict[str, Any]:
         "kv_heads": content.number("num-query-groups", heads, least=1),
         "head_dim": content.number("kv-channels", max(1, hidden // heads), least=1), "ffn": ffn,
         "activation": "swiglu" if swiglu else "squared-relu" if squared else "gelu",
-        "vocabulary": content.number("vocab-size", least=1),
         "tied_embeddings": not content.flag("untie-embeddings-and-output-weights"),
         "norm": norms[norm], "norm_bias": norm == "LayerNorm", "qk_norm": content.flag("qk-layernorm"),
         "positions": content.one_of("position-embedding-type", positions, told),
         "max_sequence": content.number("max-position-embeddings", least=1),
         "qkv_bias": bias or content.flag("add-qkv-bias"), "output_bias": bias, "ffn_bias": bias, "source": TITLE,
     }  # fmt: skip
+    if content.has("vocab-size"):
+        model["vocabulary"] = content.number("vocab-size", least=1)
+    elif (tokenizer := content.word("tokenizer-type", _TOKENIZER)) in _VOCABULARIES:
+        model["vocabulary"] = _VOCABULARIES[tokenizer]
     if content.flag("multi-latent-attention"):
         model |= _read_latent(content, heads)
     experts = content.number("num-experts", 0)
     return {**model, **(_read_experts(content, experts, layers, ffn) if experts else {})}
+
+
+def _vocabulary_note(content: Content, model: dict[str, Any]) -> list[str]:
+    if content.has("vocab-size") or "vocabulary" not in model:
+        return []
+    return [f"vocab-size: {model['vocabulary']:,}, as {content.word('tokenizer-type', _TOKENIZER)} has"]
 
 
 def _read_latent(content: Content, heads: int) -> dict[str, Any]:
@@ -381,14 +398,15 @@ def _read_experts(content: Content, experts: int, layers: int, ffn: int) -> dict
     if shared % width:
         raise InputError(f"moe-shared-expert-intermediate-size: {shared} is no multiple of the expert width {width}")
     pattern = content.value("moe-layer-freq", 1)
-    match = re.fullmatch(r"\(?\[0\]\*(\d{1,5})\+\[1\]\*(\d{1,5})\)?", str(pattern).replace(" ", ""))
+    match = re.fullmatch(r"\(?\[0\](?:\*(\d{1,5}))?\+\[1\](?:\*(\d{1,5}))?\)?", str(pattern).replace(" ", ""))
+    dense, mixed = (int(one or 1) for one in match.groups()) if match else (0, layers)
     if not match and pattern != 1:
         raise InputError(f"moe-layer-freq: {shorten(pattern)!r} is not dense layers first, then mixtures")
-    if match and int(match[1]) + int(match[2]) != layers:
+    if dense + mixed != layers:
         raise InputError(f"moe-layer-freq: {shorten(pattern)!r} does not name {layers} layers")
     return {
         "experts": experts, "experts_per_token": content.number("moe-router-topk", 2, least=1), "expert_ffn": width,
-        "shared_experts": shared // width, "dense_layers": int(match[1]) if match else 0,
+        "shared_experts": shared // width, "dense_layers": dense,
     }  # fmt: skip
 
 
@@ -405,13 +423,15 @@ def _read_recipe(content: Content) -> dict[str, Any]:
     dropout = [content.value(f"{kind}-dropout", 0.1) for kind in ("attention", "hidden")]
     recipe = {
         "sequence_length": content.number("seq-length", least=1),
-        "global_batch": content.number("global-batch-size", least=1), "precision": precision,
+        "precision": precision,
         "master_weights": True, "gradient_bytes": 4 if full else 2,
         "optimizer": content.one_of("optimizer", optimizers, "adam"),
         "attention": "unfused" if content.value("attention-backend") in ("unfused", "local") else "flash",
         "causal": True, "dropout": any(isinstance(one, int | float) and one > 0 for one in dropout),
         "expert_capacity": content.value("moe-expert-capacity-factor"), "framework": "megatron-core",
     }  # fmt: skip
+    if content.has("global-batch-size"):
+        recipe["global_batch"] = content.number("global-batch-size", least=1)
     if content.has("train-samples"):
         recipe["tokens"] = content.number("train-samples", least=1) * recipe["sequence_length"]
     return recipe

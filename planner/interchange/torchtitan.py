@@ -71,7 +71,7 @@ def read(text: str) -> Found:
     model = _read_model(content)
     layout = _read_layout(content, _layers(model))
     return Found(
-        model=model, layout=layout, recipe=_read_recipe(content, layout),
+        model=model, layout=layout, recipe=_read_recipe(content, layout), replica_batch=_replica_batch(content, layout),
         steps=content.number("training.steps", 10_000, least=1), ignored=content.ignored(),
     )  # fmt: skip
 
@@ -308,27 +308,34 @@ def _read_checkpointing(content: Content, stage: int) -> dict[str, Any]:
     return {"recompute": "full", "recompute_layers": stage // int(option)}
 
 
+def _replica_batch(content: Content, layout: dict[str, Any]) -> int | None:
+    """A rank's batch, where the file leaves both the ranks and the global batch to the launch."""
+    is_left = content.value("training.global_batch_size", -1) == -1 and layout["dp"] is None
+    return content.number("training.local_batch_size", 8, least=1) if is_left else None
+
+
 def _read_recipe(content: Content, layout: dict[str, Any]) -> dict[str, Any]:
+    precision = content.one_of("training.mixed_precision_param", {"bfloat16": "bf16", "float32": "fp32"}, "bfloat16")
+    whole = content.one_of("training.dtype", {"float32": True, "bfloat16": False}, "float32")
+    recipe = {
+        "sequence_length": content.number("training.seq_len", 2048, least=1),
+        "precision": _converted(content) or precision, "master_weights": whole, "gradient_bytes": 4 if whole else 2,
+        "optimizer": "adamw", "attention": "flash", "causal": True, "dropout": False,
+        "framework": "torchtitan" if content.flag("compile.enable") else "fsdp",
+    }  # fmt: skip
+    if content.value("training.global_batch_size", -1) != -1:
+        return {**recipe, "global_batch": content.number("training.global_batch_size", least=1)}
+    local = content.number("training.local_batch_size", 8, least=1)
+    return recipe if layout["dp"] is None else {**recipe, "global_batch": local * layout["dp"]}
+
+
+def _converted(content: Content) -> str | None:
+    """The number format that the model's converters make of its products, by their names of 0.2 and before."""
     converters = content.value("model.converters", [])
     if not isinstance(converters, list):
         raise InputError(f"model.converters: {shorten(converters)!r} is not a list")
-    precision = content.one_of("training.mixed_precision_param", {"bfloat16": "bf16", "float32": "fp32"}, "bfloat16")
-    precision = "mxfp8" if _MX in converters else "fp8" if _FLOAT8 in converters else precision
-    whole = content.one_of("training.dtype", {"float32": True, "bfloat16": False}, "float32")
-    local = content.number("training.local_batch_size", 8, least=1)
-    batch = content.value("training.global_batch_size", -1)
-    if batch != -1:
-        batch = content.number("training.global_batch_size", least=1)
-    elif layout["dp"] is None:
-        raise InputError(
-            "training.global_batch_size: is missing, and data_parallel_shard_degree is left to the launcher; "
-            "set one of them"
-        )
-    else:
-        batch = local * layout["dp"]
-    return {
-        "sequence_length": content.number("training.seq_len", 2048, least=1), "global_batch": batch,
-        "precision": precision, "master_weights": whole, "gradient_bytes": 4 if whole else 2, "optimizer": "adamw",
-        "attention": "flash", "causal": True, "dropout": False,
-        "framework": "torchtitan" if content.flag("compile.enable") else "fsdp",
-    }  # fmt: skip
+    formats = {_FLOAT8: "fp8", "float8": "fp8", _MX: "mxfp8", "mx": "mxfp8"}
+    known = {*formats, *(f"quantize.grouped_mm.{one}" for one in _EXPERTS.values())}
+    if strange := [one for one in converters if not isinstance(one, str) or one not in known]:
+        raise InputError(f"model.converters: {shorten(strange[0])!r} is not one of {', '.join(sorted(known))}")
+    return next((formats[one] for one in converters if one in formats), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from planner.counting import parameters
 from planner.errors import InputError
 from planner.interchange import formats
+from planner.interchange.script import Script
 from planner.plan.file import load
 
 LLAMA3_8B = """
@@ -41,8 +43,10 @@ GPT3_MEGATRON = """
 #!/bin/bash
 # after Megatron-LM's examples/gpt3/train_gpt3_175b_distributed.sh
 GPUS_PER_NODE=8
+LAYERS=${LAYERS:-96}
+CHECKPOINT_PATH=$1
 GPT_MODEL_ARGS=(
-    --num-layers 96
+    --num-layers $LAYERS
     --hidden-size 12288
     --num-attention-heads 96
     --seq-length 2048
@@ -52,8 +56,8 @@ GPT_MODEL_ARGS=(
 TRAINING_ARGS=(
     --micro-batch-size 1 --global-batch-size 1536 --train-iters 500000 --weight-decay 0.1 --fp16
     --lr 6.0e-5 --adam-beta2 0.95 --some-new-flag
-)
-torchrun --nproc_per_node $GPUS_PER_NODE pretrain_gpt.py ${GPT_MODEL_ARGS[@]} \\
+    --some-new-path $CHECKPOINT_PATH --load $CHECKPOINT_PATH)
+torchrun --nproc_per_node $GPUS_PER_NODE --nnodes $((128/GPUS_PER_NODE)) pretrain_gpt.py ${GPT_MODEL_ARGS[@]} \\
    --tensor-model-parallel-size 8 --pipeline-model-parallel-size 16
 """
 ZERO_2 = """{"train_batch_size": 512, "train_micro_batch_size_per_gpu": 4, "gradient_accumulation_steps": 16,
@@ -95,13 +99,49 @@ def test_torchtitans_llama_3_is_the_shipped_model_in_the_files_layout(tmp_path: 
     assert any("cluster.accelerator" in note and "llama-2-7b" in note for note in notes)
 
 
-def test_megatrons_script_is_gpt_3_and_its_variables_are_told_not_followed(tmp_path: Path) -> None:
+def test_megatrons_script_is_gpt_3_and_what_its_variables_say_is_told(tmp_path: Path) -> None:
     plan, notes = take(GPT3_MEGATRON, "train_gpt3.sh", tmp_path, "gpt3-175b")
     assert (plan.model.layers, plan.model.hidden, plan.layout.tp, plan.layout.pp) == (96, 12288, 8, 16)
     assert plan.recipe.precision == "fp16" and plan.recipe.tokens == 500_000 * 1536 * 2048
     [ignored] = [note for note in notes if note.startswith("ignored")]
-    assert "some-new-flag" in ignored and "$GPUS_PER_NODE" in ignored
+    assert ignored == "ignored: some-new-flag, some-new-path ($CHECKPOINT_PATH)"
+    assert "variables as the script sets them: LAYERS=96, GPUS_PER_NODE=8" in notes and plan.cluster.gpus == 128
     assert parameters.of_model(plan.model).total == pytest.approx(175e9, rel=0.01)
+
+
+def test_a_batch_that_the_file_leaves_to_its_ranks_follows_from_the_plans_gpus_and_says_so(tmp_path: Path) -> None:
+    left = LLAMA3_8B.replace("global_batch_size = 64\n", "").replace("shard_degree = 8", "shard_degree = -1")
+    plan, notes = take(left, "llama3_8b.toml", tmp_path)
+    assert plan.recipe.global_batch == 256 // 2 and plan.cluster.gpus == 256
+    assert "recipe.global_batch: 1 a rank on 128 data-parallel ranks" in notes
+    script = GPT3_MEGATRON.replace("--global-batch-size 1536", "").replace("--vocab-size 51200", "")
+    plan, notes = take(script.replace("LAYERS:-96", "LAYERS:-48"), "a.sh", tmp_path, "gpt3-175b")
+    assert plan.recipe.global_batch == 1 and plan.model.vocabulary == 50_257 and plan.model.layers == 48
+    assert "vocab-size: 50,257, as GPT2BPETokenizer has" in notes
+    script = script.replace("--fp16", "--tokenizer-type HuggingFaceTokenizer")
+    plan, notes = take(script, "a.sh", tmp_path, "llama-3.1-8b")
+    assert plan.model.vocabulary == 128_256 and any("model.vocabulary (128,256)" in note for note in notes)
+
+
+@pytest.mark.parametrize(("script", "told"), [
+    ("A=4\nexport A=4\n$A", "4"), ("A=4\nA=5\n$A", None), ("A=${A:-4}\n${A}", "4"), ("A=${1:-4}\n$A", "4"),
+    ("$A", None), ("A=$B\nB=$A\n$A", None), ("N=3\n$(($N*8))", "24"), ("N=3\n$((N*8/0))", None),
+    ("N=3\n$((N-1))", None), ("A=$B$B\nB=$C$C\nC=" + "x" * 150 + "\n$A", None), ("A=(--b 1)\n$A", None),
+    ("A=$(rm -rf ~)\n$A", None), ("A=3\nx${A}y", "x3y"),
+])  # fmt: skip
+def test_a_variable_stands_for_the_one_value_that_its_script_tells(script: str, told: str | None) -> None:
+    words = shlex.split(script)
+    assert Script(words).told(words[-1]) == told
+
+
+def test_options_are_found_in_arrays_and_strings_and_a_choice_among_them_is_told() -> None:
+    script = Script(
+        shlex.split("""A=(--bf16 --lr 1)\nif [ $X ]; then B=" --swiglu --hidden-size 8 "; fi\nC+=("--e 2")""")
+    )
+    assert [word for word in script.words if word.startswith("--")] == [
+        "--bf16", "--lr", "--swiglu", "--hidden-size", "--e",
+    ]  # fmt: skip
+    assert script.notes() == ["the script's conditions are not followed: options of every branch are read"]
 
 
 def test_deepspeeds_batch_tells_the_ranks_and_the_rest_is_the_base_plans(tmp_path: Path) -> None:
@@ -124,8 +164,9 @@ def test_nanotrons_config_is_tiny_llama(tmp_path: Path) -> None:
          "parallelism.tensor_parallel_degree"),
         ("a.toml", "[parallelism]\n[model]\nname = 'llama9'", "model.name"),
         ("a.toml", "[parallelism]\n[model]\nflavor = '9B'", "did you mean|8B"),
-        ("a.toml", LLAMA3_8B.replace("global_batch_size = 64", "").replace("data_parallel_shard_degree = 8", ""),
-         "global_batch_size"),
+        ("a.toml", LLAMA3_8B.replace("[optimizer]", "converters = ['fp4']\n[optimizer]"), "model.converters: 'fp4'"),
+        ("a.sh", "--num-layers $LAYERS --hidden-size 8", r"num-layers: the script tells no value of \$LAYERS"),
+        ("a.sh", "pretrain_bert.py --num-layers 2 --hidden-size 8", "pretrain_bert.py: only"),
         ("a.sh", "--num-layers 4 --hidden-size 0", "hidden-size"),
         ("a.sh", "--num-layers 4 --hidden-size 64 'unclosed", "arguments"),
         ("a.json", '{"train_batch_size": 7, "train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 2}',
