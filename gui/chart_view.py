@@ -57,7 +57,7 @@ class ChartView(QWidget):
         self._style: Any = None
         self._hover: Any = None
         self._lens: Any = None
-        self._read: tuple[Any, Any] = None, None
+        self._found: tuple[Any, Any] = None, None
         """What is to be drawn, and of which source."""
         self._sentence = ""
         self._drawn: tuple[Any, ...] = ()
@@ -77,14 +77,16 @@ class ChartView(QWidget):
         self._layout.addWidget(self._waiting)
         self.more = self._more_button()
         self._redraw = QTimer(self, singleShot=True, interval=SETTLED_MS)
-        self._redraw.timeout.connect(self._read_then_draw)
+        self._read = QTimer(self, singleShot=True, interval=TURN_MS)
+        for timer in (self._redraw, self._read):
+            timer.timeout.connect(self._read_then_draw)
         self._settle = QTimer(self, singleShot=True, interval=SETTLED_MS)
         self._draw = QTimer(self, singleShot=True, interval=TURN_MS)
         for timer in (self._settle, self._draw):
             timer.timeout.connect(self.draw_now)
         self._paint = QTimer(self, singleShot=True, interval=TURN_MS)
         self._paint.timeout.connect(self._paint_now)
-        self._timers = (self._redraw, self._settle, self._draw, self._paint)
+        self._timers = (self._redraw, self._read, self._settle, self._draw, self._paint)
         switch().changed.connect(self._redraw.start)
 
     def show_data(self, source: Any) -> None:
@@ -99,7 +101,7 @@ class ChartView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what came while hidden."""
         super().showEvent(event)
-        self._draw.start()
+        self._read.start()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A chart places its labels for its size: draw anew when the size has settled."""
@@ -136,9 +138,9 @@ class ChartView(QWidget):
 
     def _contents(self) -> Any:
         """What is drawn of the source; read once."""
-        if self._read[0] is not self._source:
-            self._read = self._source, getattr(contents, self._chart_name)(self._chart, self._source)
-        return self._read[1]
+        if self._found[0] is not self._source:
+            self._found = self._source, getattr(contents, self._chart_name)(self._chart, self._source)
+        return self._found[1]
 
     def _paint_now(self) -> None:
         if self._canvas.figure.stale:  # else Qt has asked for it meanwhile

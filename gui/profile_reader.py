@@ -80,12 +80,16 @@ class ProfileReader(QObject):
     def _end(self, outcome: Outcome) -> None:
         from planner.errors import InputError
         from planner.timing import handover, reading
+        from planner.timing.measured import Fit
 
         wanted, job = self._wanted.pop(), self._job
         self._job = None
         job.deleteLater()
         if outcome.status == "done":
-            reading.adopt(wanted, handover.decode(outcome.result["found"]))
+            found = handover.decode(outcome.result["found"])
+            reading.adopt(wanted, found)
+            if isinstance(found, Fit):  # in a pass of its own, before an estimate asks for it
+                QTimer.singleShot(0, self, lambda: found.solved.posterior.inverse)
         elif outcome.status == "cancelled":
             self._cancelled += [wanted] * (wanted not in self._cancelled)
             for one in self._cancelled:
@@ -94,7 +98,7 @@ class ProfileReader(QObject):
             reading.adopt(wanted, InputError(outcome.message))
         self._go_on()
         self.changed.emit()
-        self.read.emit()
+        QTimer.singleShot(0, self, self.read.emit)
 
 
 @cache

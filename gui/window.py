@@ -376,7 +376,7 @@ class Window(Shell):
 
     def _show_job(self) -> None:
         order = self.jobs.running
-        if order is None and self.reader.doing:
+        if self._is_reading:
             self.strip.show_job(self.reader.doing, self.reader.share, None)
         elif order is None:
             self.strip.show_idle()
@@ -390,11 +390,17 @@ class Window(Shell):
     def cancel_job(self, key: str = "") -> None:
         """Stop the running job, or the one of a page."""
         order = self.jobs.running
-        if order is not None and key in ("", order.key):
-            self.strip.show_stopping()
-        elif not key:
+        if not key and self._is_reading:
             self.reader.cancel()
+        elif order is not None and key in ("", order.key):
+            self.strip.show_stopping()
         self.jobs.cancel(key)
+
+    @property
+    def _is_reading(self) -> bool:
+        """A long profile is read, and nothing runs that a person asked for."""
+        order = self.jobs.running
+        return bool(self.reader.doing) and not (order and order.was_asked)
 
     def _end_job(self, order: Order, outcome: Outcome) -> None:
         key = order.key

@@ -45,9 +45,9 @@ def place(
     keep_clear: boxes in pixels that are taken already, such as the legend's; least_pt: so far away from its point a
     label stays, where a ring may be drawn round it."""
     labels = [label for label in labels if view.is_inside(axes, label.x, label.y)]
-    points = [axes.transData.transform((label.x, label.y)) for label in labels]
-    drawn = [axes.transData.transform(_dense(axes, *line)) for line in lines if len(line[0])]
-    line_pixels = np.concatenate(drawn) if drawn else np.empty((0, 2))
+    points = list(axes.transData.transform(np.array([(label.x, label.y) for label in labels]).reshape(-1, 2)))
+    drawn = [_dense(*line) for line in lines if len(line[0])]
+    line_pixels = axes.transData.transform(np.concatenate(drawn)) if drawn else np.empty((0, 2))
     taken: list[Box] = list(keep_clear)
     for index, label in enumerate(labels):
         box = _place_one(axes, label, points[index], points, line_pixels, taken, least_pt)
@@ -120,8 +120,10 @@ def _within(line: Pixels, box: Box, gap: float) -> NDArray[np.bool_]:
     return np.asarray((x > box[0] - gap) & (x < box[2] + gap) & (y > box[1] - gap) & (y < box[3] + gap))
 
 
-def _dense(axes: Axes, x: Sequence[float], y: Sequence[float]) -> Pixels:
+def _dense(x: Sequence[float], y: Sequence[float]) -> Pixels:
     """Points of a line close enough that no label slips between them."""
+    if len(x) == 1:
+        return np.array([[x[0], y[0]]], dtype=float)
     place = np.linspace(0, len(x) - 1, 8 * len(x))
     return np.stack([np.interp(place, np.arange(len(x)), x), np.interp(place, np.arange(len(y)), y)], axis=1)
 

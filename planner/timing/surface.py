@@ -43,6 +43,8 @@ SIZES: Mapping[str, tuple[str, ...]] = {
 _LENGTHS = ("tokens", "keys")
 """Sizes that share one scale; the widths share the other."""
 _ENOUGH_ROWS = 240
+_ENDLESS = 1e12
+"""A squared distance at which a covariance is naught to the last digit."""
 _BLOCK = 4096
 """Shapes at a time, so that memory stays small however many there are."""
 
@@ -101,8 +103,8 @@ class Places:
 
     @cached_property
     def squares(self) -> tuple[Vector, Vector]:
-        """Squared distances between rows in tokens and in widths; infinite between classes. [n, n] each"""
-        found = [np.full((len(self.parts),) * 2, np.inf) for _ in range(2)]
+        """Squared distances between rows in tokens and in widths; endless between classes. [n, n] each"""
+        found = [np.full((len(self.parts),) * 2, _ENDLESS) for _ in range(2)]
         for part, (here, sizes) in self.classes.items():
             for matrix, square in zip(found, _squares(part[0], sizes, sizes), strict=True):
                 matrix[np.ix_(here, here)] = square
@@ -302,17 +304,21 @@ def _slopes_of_rows(evidence: Evidence, scales: Scales) -> list[Vector]:
         3.0 * square / scale**2 for square, scale in zip(places.squares, (scales.lengths, scales.widths), strict=True)
     )
     decay = scales.remainder**2 * np.exp(-np.sqrt(lengths + widths))
-    slopes = [np.where(np.isfinite(square), square, 0.0) * decay for square in (lengths, widths)]
+    slopes = [square * decay for square in (lengths, widths)]
     noise, drift = np.diag(2 * evidence.outlying * scales.noise**2), 2 * scales.drift**2 * places.together
     return [2 * _matern(scales, *places.squares), *slopes, drift, noise]
 
 
 def _matern(scales: Scales, lengths: Vector, widths: Vector) -> Vector:
-    """Matérn 3/2 covariance at squared distances (eq. 4.17), which are infinite between kernel classes."""
-    far = np.sqrt(3.0 * lengths / scales.lengths**2 + 3.0 * widths / scales.widths**2)
-    near = np.where(np.isfinite(far), 1.0 + far, 0.0)
-    found: Vector = scales.remainder**2 * near * np.exp(-far)
-    return found
+    """Matérn 3/2 covariance at squared distances (eq. 4.17); in place, a million of them being many."""
+    far = lengths * (3.0 / scales.lengths**2)
+    far += widths * (3.0 / scales.widths**2)
+    np.sqrt(far, out=far)
+    decay = np.exp(-far)
+    far += 1.0
+    far *= decay
+    far *= scales.remainder**2
+    return far
 
 
 def _squares(operation: str, left: Vector, right: Vector) -> tuple[Vector, Vector]:
