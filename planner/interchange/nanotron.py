@@ -1,4 +1,4 @@
-"""nanotron's YAML (0.4): general, model, parallelism, tokens, optimizer."""
+"""nanotron's YAML (0.5): general, model, parallelism, tokens, optimizer."""
 
 from __future__ import annotations
 
@@ -142,6 +142,11 @@ def write(plan: Plan) -> Written:
             "tp_linear_async_communication": False, "recompute_layer": layout.recompute == "full",
         },
         "tokenizer": {"tokenizer_name_or_path": "gpt2"},
+        "checkpoints": {"checkpoints_path": "checkpoints", "checkpoint_interval": 1000},
+        "data_stages": [{
+            "name": "training", "start_training_step": 1,
+            "data": {"dataset": None, "num_loading_workers": 1, "seed": 42},
+        }],
         "tokens": {
             "sequence_length": recipe.sequence_length, "train_steps": math.ceil(recipe.steps),
             "micro_batch_size": layout.micro_batch,
@@ -150,9 +155,12 @@ def write(plan: Plan) -> Written:
         "optimizer": {
             "zero_stage": layout.zero_stage, "weight_decay": 0.1, "clip_grad": 1.0,
             "accumulate_grad_in_fp32": recipe.gradient_bytes >= 4,
+            "optimizer_factory": {
+                "name": "adamW", "adam_beta1": 0.9, "adam_beta2": 0.95, "adam_eps": 1e-8, "torch_adam_is_fused": True
+            },
             "learning_rate_scheduler": {
-                "learning_rate": 3e-4, "lr_warmup_steps": 2000, "lr_warmup_style": "linear",
-                "lr_decay_style": "cosine", "min_decay_lr": 3e-5,
+                "learning_rate": 3e-4, "lr_warmup_steps": min(2000, math.ceil(recipe.steps) // 10),
+                "lr_warmup_style": "linear", "lr_decay_style": "cosine", "min_decay_lr": 3e-5,
             },
         },
     }  # fmt: skip

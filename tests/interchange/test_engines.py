@@ -1,7 +1,8 @@
 """The engines' own parsers on our files; each test is skipped where its engine is not installed.
 
-To run them all: `pip install --no-deps torchtitan==0.2.2 tyro`, `pip install deepspeed skypilot dacite nanotron`, and
-Megatron-LM's repository on PYTHONPATH (torchtitan and Megatron-LM also import triton).
+To run them all: `pip install --no-deps torchtitan==0.2.2 tyro`, `pip install deepspeed skypilot dacite`, and the
+repositories of Megatron-LM and nanotron (0.5; PyPI's 0.4 is older) on PYTHONPATH (torchtitan and Megatron-LM import
+triton). TRAINPLAN_PYTHON_MEGATRON and the like name a Python of its own for each.
 """
 
 from __future__ import annotations
@@ -56,6 +57,24 @@ arguments.validate_args(parsed)
 arguments.core_transformer_config_from_args(parsed)
 told = vars(parsed)
 print(json.dumps({key: value for key, value in told.items() if isinstance(value, int | float | str | bool)}))
+"""
+NANOTRON = """
+import importlib.machinery, json, sys
+from unittest.mock import MagicMock
+class Kernels:  # that need a GPU to be installed, and no config to be read
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("flash_attn", "flash_attn_2_cuda", "grouped_gemm"):
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+    def create_module(self, spec):
+        return MagicMock(__name__=spec.name, __spec__=spec, __path__=[], __version__="2.7")
+    def exec_module(self, module):
+        pass
+sys.meta_path.insert(0, Kernels())
+import nanotron.trainer
+from nanotron.config import get_config_from_file
+config = get_config_from_file("plan.yaml")
+print(json.dumps({"dp": config.parallelism.dp, "tp": config.parallelism.tp, "zero": config.optimizer.zero_stage,
+    "batch": config.global_batch_size, "layers": config.model.model_config.num_hidden_layers}))
 """
 SKYPILOT = """
 import json, sky
@@ -116,6 +135,13 @@ def test_megatron_takes_every_argument_and_finds_no_contradiction(
     ]  # the fusion is Transformer Engine's
     told = asked(MEGATRON, *words, folder=tmp_path, engine="megatron.training", before=megatron.environment(plan))
     assert told["num_layers"] == plan.model.layers and told["global_batch_size"] == plan.recipe.global_batch
+
+
+def test_nanotron_reads_the_layout_and_the_model(tmp_path: Path) -> None:
+    plan = load("llama-3.1-8b").replace(**{"layout.zero_stage": 1})
+    formats.save(formats.render(plan, "nanotron"), tmp_path / "plan.yaml")
+    told = asked(NANOTRON, folder=tmp_path, engine="nanotron")
+    assert told == {"dp": plan.dp, "tp": plan.layout.tp, "zero": 1, "batch": plan.recipe.global_batch, "layers": 32}
 
 
 @pytest.mark.parametrize("measure", [False, True])
