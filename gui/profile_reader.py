@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from functools import cache
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gui.jobs import Job, Outcome
+from gui.slices import Slices
 
 CANCELLED = "reading it was cancelled; choose it again on the Profile page"
 
@@ -26,6 +28,7 @@ class ProfileReader(QObject):
         self._wanted: list[Any] = []
         self._job: Job | None = None
         self._cancelled: list[Any] = []
+        self._slices = Slices(self)
 
     @property
     def doing(self) -> str:
@@ -79,26 +82,44 @@ class ProfileReader(QObject):
 
     def _end(self, outcome: Outcome) -> None:
         from planner.errors import InputError
-        from planner.timing import handover, reading
-        from planner.timing.measured import Fit
+        from planner.timing import reading
 
-        wanted, job = self._wanted.pop(), self._job
-        self._job = None
+        wanted, job = self._wanted[-1], self._job
         job.deleteLater()
         if outcome.status == "done":
-            found = handover.decode(outcome.result["found"])
-            reading.adopt(wanted, found)
-            if isinstance(found, Fit):  # in a pass of its own, before an estimate asks for it
-                QTimer.singleShot(0, self, lambda: found.solved.posterior.inverse)
-        elif outcome.status == "cancelled":
+            self._slices.run(_taken(wanted, outcome.result), lambda _: self._tell(wanted), str)
+            return
+        if outcome.status == "cancelled":
             self._cancelled += [wanted] * (wanted not in self._cancelled)
             for one in self._cancelled:
                 reading.adopt(one, InputError(f"the measured profile {one.name}: {CANCELLED}"))
         else:
             reading.adopt(wanted, InputError(outcome.message))
+        self._tell(wanted)
+
+    def _tell(self, wanted: Any) -> None:
+        """The answer is there, or why there is none."""
+        self._wanted.remove(wanted)
+        self._job = None
         self._go_on()
         self.changed.emit()
-        QTimer.singleShot(0, self, self.read.emit)
+        self.read.emit()
+
+
+def _taken(wanted: Any, told: dict[str, Any]) -> Generator[None, None, None]:
+    """Hand an answer in, in steps between which the window answers."""
+    from planner.timing import handover, reading
+    from planner.timing.measured import Fit
+
+    yield
+    found = handover.decode(told["found"])
+    yield
+    if isinstance(found, Fit):
+        posterior = found.solved.posterior
+        for step in ("covariance", "inverse"):
+            getattr(posterior, step)
+            yield
+    reading.adopt(wanted, found)
 
 
 @cache

@@ -153,9 +153,15 @@ class Posterior:
     """The inverse of the rows' covariance times the residual. [n]"""
 
     @cached_property
+    def covariance(self) -> Vector:
+        """Of all rows; until it is inverted, which is most of what an estimate waits for. [n, n]"""
+        return _of_rows(self.evidence, self.scales)
+
+    @cached_property
     def inverse(self) -> Vector:
         """Of the covariance of all rows. [n, n]"""
-        found: Vector = np.linalg.inv(_of_rows(self.evidence, self.scales))
+        found: Vector = np.linalg.inv(self.covariance)
+        self.__dict__.pop("covariance")  # a thousand rows are 8 MB
         return found
 
     @property

@@ -73,7 +73,7 @@ class PlanTab(QWidget):
         grid.setHorizontalSpacing(14)
         grid.setVerticalSpacing(3)
         captions = {
-            "&Model": (self.model, 4), "&Device": (self.device, 3), "&Suite": (self.suite, 2),
+            "&Model": (self.model, 5), "&Device": (self.device, 3), "&Suite": (self.suite, 2),
             "&Time": (self.budget, 3), "Memory &at most": (self.memory_limit, 3),
         }  # fmt: skip
         for number, (caption, (field, share)) in enumerate(captions.items()):
