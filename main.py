@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 
 
 def main() -> int:
@@ -12,6 +14,8 @@ def main() -> int:
 
         print(f"trainplan {__version__}")
         return 0
+    if not os.environ.get("TRAINPLAN_DEBUG"):  # an overflow is told by the figure that it makes, not by NumPy
+        warnings.filterwarnings("ignore", category=RuntimeWarning)
     if not sys.argv[1:]:
         return _app()
     from planner.cli import run

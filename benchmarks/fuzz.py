@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -102,7 +103,8 @@ def fuzz(inputs: int, seed: int | str, only: list[str] | None = None, keep: Path
     """Run so many inputs, the same ones for the same seed, in a folder of their own."""
     import scipy.optimize  # noqa: F401 - fits import it late, and an import is not what is timed
 
-    np.seterr(all="ignore")
+    np.seterr(all="ignore")  # no words on the terminal either: main.py leaves them out
+    warnings.simplefilter("error", RuntimeWarning)  # a library's own words on the terminal tell a user nothing
     findings, dice = Findings(keep=keep), random.Random(seed)
     before = os.environ.get("TRAINPLAN_HOME")
     with tempfile.TemporaryDirectory() as folder:

@@ -36,7 +36,8 @@ def tokens_within(flops: Number, parameters: Number) -> Number:
 @formula("perplexity = exp(L)", unit="", source="definition; L in nats a token")
 def perplexity(loss: Number) -> Number:
     """Among how many equally likely tokens the model, on average, chooses."""
-    return cast(Number, np.exp(loss))
+    with np.errstate(over="ignore"):  # infinite, from 710 nats
+        return cast(Number, np.exp(loss))
 
 
 @formula("L = E + A/N^α + B/D^β", unit="nats/token", source="Hoffmann 2022 (arXiv 2203.15556), equation 2")

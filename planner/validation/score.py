@@ -43,6 +43,7 @@ class Scored:
     jobs: dict[Job, list[tuple[float, float]]]
 
 
+@np.errstate(all="ignore")  # a row that cannot be worked out says so itself
 def scored(
     runs: Runs, hours: dict[str, float | None] | None = None, is_cancelled: Callable[[], bool] = lambda: False
 ) -> Scored:
