@@ -116,7 +116,7 @@ def _line(state: State) -> str:
 def _waiting(state: State) -> str:
     if state.reading and not state.invalid:
         follows = " These are the numbers before it." if state.estimate else ""
-        return f"{state.reading[:1].upper()}{state.reading[1:]}; the estimate follows.{follows}"
+        return f"{state.reading}; the estimate follows.{follows}"
     errors = sum(problem.severity == "error" for problem in state.problems)
     count = "one error" if errors == 1 else f"{errors} errors"
     return f"Waiting for {count} to be mended. These were the last good numbers."

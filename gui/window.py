@@ -122,7 +122,7 @@ class Window(Shell):
         self.jobs.changed.connect(self._show_job)
         self.jobs.ended.connect(self._end_job)
         self.reader.changed.connect(self._show_job)
-        self.reader.read.connect(self.estimate_again)
+        self.reader.read.connect(self._end_reading)
         switch().changed.connect(self._repaint)
         QApplication.styleHints().colorSchemeChanged.connect(switch().follow_system)
         self._update_history()
@@ -365,6 +365,11 @@ class Window(Shell):
         for page in self.pages.values():
             page.forget_estimates()
         self.estimator.ask_again()
+
+    def _end_reading(self) -> None:
+        if self.job is None:
+            self.strip.say("")
+        self.estimate_again()
 
     def _start_report(self, arguments: list[str], path: Path) -> None:
         """Draw the report in a process of its own."""

@@ -75,7 +75,8 @@ class ResultsPage(Page):
         """Show the estimate; greyed while it does not answer what is typed."""
         estimate = state.estimate
         self.export_button.setEnabled(not state.blocking and estimate is not None)
-        self._why.setText("An input is invalid: the last good results are shown." if state.blocking else "")
+        why = "A profile is being read" if state.reading else "An input is invalid" if state.blocking else ""
+        self._why.setText(f"{why}: the last good results are shown." if why else "")
         if estimate is None:
             return
         for key, card in self._cards.items():

@@ -18,7 +18,7 @@ from planner.timing.peak_share import PeakShare, Place
 from planner.units import percent
 
 TITLE = "Share of the peak"
-_ACROSS = {"micro-batch": "Micro-batch (sequences)", "width": "Share of the layer's width"}
+_ACROSS = {"micro-batch": "Micro-batch (sequences)", "width": "Share of the width"}
 _STEPS = (0.01, 0.02, 0.05, 0.1)
 _MOST_LEVELS = 14
 """Steps of colour; every second one is labelled."""

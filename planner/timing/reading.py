@@ -162,7 +162,7 @@ def answer(wanted: Wanted) -> Any:
     if wanted not in _answers:
         if _ask is not None and not all(one.is_light for one in wanted.files):
             _ask(wanted)
-            raise NotReadError(f"the measured profile {wanted.name} is being read")
+            raise NotReadError(f"The measured profile {wanted.name} is being read")
         adopt(wanted, worked_out(wanted))
     _answers.move_to_end(wanted)
     found = _answers[wanted]
