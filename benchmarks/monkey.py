@@ -493,6 +493,8 @@ def answering(monkey: Monkey) -> Iterator[None]:
 
     answers = (
         (QFileDialog, "getOpenFileName", to_open), (QFileDialog, "getSaveFileName", to_save),
+        (QFileDialog, "getOpenFileNames", lambda *_: (dice.sample([*map(str, scratch.iterdir())], 2), "")),
+        (QFileDialog, "getExistingDirectory", lambda *_: dice.choice((str(scratch), ""))),
         (QMessageBox, "exec", answer), (QDesktopServices, "openUrl", lambda url: True),
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
