@@ -13,7 +13,7 @@ from planner.plan.plan import Plan
 from planner.timing import calibration
 from planner.timing.profile import Device
 from planner.validation import own
-from planner.writing import write_atomically
+from planner.writing import require_writable, write_atomically
 
 COMPUTE = ("forward", "backward", "head")
 """The parts of a step that a calibration multiplies; recomputation is inside backward."""
@@ -32,16 +32,19 @@ def keep(result: dict[str, Any], *, run: bool, calibrate: str | None, out: Path 
     return kept
 
 
-def require_possible(plan: Plan, *, calibrate: str | None, out: Path | None) -> None:
+def require_possible(plan: Plan, *, run: bool, calibrate: str | None, out: Path | None) -> None:
     """Find out before minutes of training what cannot be kept. Raises `InputError`."""
     if calibrate is not None:
         _require_calibration(plan, calibrate)
+    if (run or calibrate is not None) and (why := library.why_not_kept()):
+        raise InputError(f"{'--keep' if run else '--calibrate'}: {why}")
     if out is None:
         return
     if out.is_dir():
         raise InputError(f"{out}: is a folder; give --out a file name")
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it, or choose another place")
+    require_writable(out)
 
 
 def _require_calibration(plan: Plan, name: str) -> None:

@@ -5,6 +5,7 @@ this very device, else the few that are needed, measured now and kept like any p
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 from planner import library
@@ -50,13 +51,15 @@ def holds(content: Profile, plan: Plan) -> bool:
 
 
 def measured(
-    plan: Plan, kind: str, budget_s: float | None, memory_limit_bytes: float | None, cancel: Callable[[], bool]
-) -> Generator[events.Event, None, str]:
-    """Measure what a plan needs; as the generator's value the new profile's name. Raises what measuring raises."""
+    plan: Plan, kind: str, budget_s: float | None, memory_limit_bytes: float | None, cancel: Callable[[], bool],
+    out: Path | None = None,
+) -> Generator[events.Event, None, str]:  # fmt: skip
+    """Measure what a plan needs; as the generator's value what a plan calls the new profile: its name, or `out` where
+    it is written there. Raises what measuring raises."""
     name = ""
     happenings = profile(
         plan.model, device=kind, suite="quick", only=points_of(plan), dtype=plan.recipe.precision,
-        budget_s=budget_s or BUDGET_S[kind], memory_limit_bytes=memory_limit_bytes, cancel=cancel,
+        budget_s=budget_s or BUDGET_S[kind], memory_limit_bytes=memory_limit_bytes, cancel=cancel, out=out,
     )  # fmt: skip
     for event in happenings:
         match event:
@@ -64,8 +67,8 @@ def measured(
                 error = TrainplanError(message)
                 error.exit_code = code
                 raise error
-            case events.Finished(out=out):
-                name = load(out).name
+            case events.Finished(out=written):
+                name = load(Path(written)).name if out is None else written
             case events.Measured() | events.Note() | events.Progress():
                 yield event
     return name

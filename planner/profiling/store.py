@@ -17,7 +17,10 @@ from planner.profiling import journal
 
 
 def place(model: str, device: str, suite: str, head: dict[str, Any]) -> Path:
-    """The file of a run without `--out`, in the user's profile folder. head: the profile's content without rows."""
+    """The file of a run without `--out`, in the user's profile folder. head: the profile's content without rows.
+    Raises `InputError` where there can be none."""
+    if why := library.why_not_kept():
+        raise InputError(f"--out: name a file for the profile ({why})")
     folder = library.user_folder() / "measured"
     stem = f"{library.slug(model)[:60]}-{library.slug(device)[:60]}"
     for path in sorted(folder.glob(f"{stem}-*"), reverse=True):

@@ -11,10 +11,12 @@ import gc
 import math
 import platform
 import statistics
+import tempfile
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planner import units
+from planner import library, units
 from planner.errors import MissingError, TrainplanError
 from planner.estimate import Estimate, estimate
 from planner.plan.plan import Plan
@@ -76,6 +78,8 @@ class _Run:
         free = devices.free_bytes(kind) / (team.per_node if kind == "cpu" else 1)
         self.limit_bytes = min(memory_limit_bytes or math.inf, MEMORY_SHARE[kind] * free)
         self.notes: list[str] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        """Of a profile that cannot be kept: it goes with the run."""
         found = trainable.adapted(plan, here, whole_step=whole_step)
         self.plan, self._told = found.plan, found.notes
         self._smaller = trainable.smaller(self.plan)
@@ -148,8 +152,14 @@ class _Run:
         if name:
             yield from self._note(f"the prediction rests on the profile {name}, which holds this layer's shape")
             return name
-        yield from self._note("no quiet profile of this layer's shape yet: its parts are measured first, and kept")
-        made = yield from needs.measured(self.plan, self.kind, self.budget_s, self.limit_bytes, self.cancel)
+        first = "no quiet profile of this layer's shape yet: its parts are measured first, and"
+        if why := library.why_not_kept():  # as on a cluster's node, whose home may be read-only
+            yield from self._note(f"{first} not kept: {why}")
+            self._folder = tempfile.TemporaryDirectory(prefix="trainplan-")
+        else:
+            yield from self._note(f"{first} kept")
+        out = Path(self._folder.name) / "profile.json" if self._folder else None
+        made = yield from needs.measured(self.plan, self.kind, self.budget_s, self.limit_bytes, self.cancel, out)
         if not needs.holds(load(made), self.plan):
             yield from self._note(f"the profile {made} holds not every part at this shape in quiet; the rest is fitted")
         return made

@@ -110,7 +110,7 @@ def _happenings(
     dtype = devices.choose_dtype(kind, devices.rates(device)) if team.leads else ""
     here = trainable.Here(device, team.share(dtype), team.ranks, team.per_node)
     plan = trainable.wanted(named, options.model or DEFAULT_MODEL, here, settings, options.micro_batches)
-    keeping.require_possible(plan, calibrate=options.calibrate, out=options.out)
+    keeping.require_possible(plan, run=options.keep, calibrate=options.calibrate, out=options.out)
     given = options.micro_batches is not None or "recipe.global_batch" in dict(settings)
     happenings = verify(
         plan, here, steps=options.steps, whole_step=named is None or given, budget_s=budget_s,

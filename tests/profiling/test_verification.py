@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,19 @@ def test_the_profile_measured_on_the_way_is_kept_and_used_again(tiny: Model, her
         second = happenings(plan, here)
         assert not any(isinstance(event, events.Measured) for event in second)
         assert last(second)["predicted"]["profile"] == name
+
+
+def test_a_profile_that_cannot_be_kept_serves_this_run_and_leaves_nothing(
+    tiny: Model, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TRAINPLAN_HOME", str(tmp_path / "file" / "trainplan"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    result = last(happenings(plan_of(tiny, here), here))
+    assert any("not kept" in note and "TRAINPLAN_HOME" in note for note in result["notes"])
+    gc.collect()
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_a_model_too_large_is_trained_with_fewer_layers_and_says_so(tiny: Model, here: Here) -> None:

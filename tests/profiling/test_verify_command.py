@@ -103,6 +103,20 @@ def test_wrong_input_is_named_before_anything_is_trained(
     assert message in told.err and "step 1" not in told.err and not told.out
 
 
+@pytest.mark.parametrize(("command", "option"), [
+    (["verify", "--keep"], "--keep"), (["verify", "--calibrate", "here"], "--calibrate"), (["ladder"], "--out"),
+    (["profile"], "--out"),
+])  # fmt: skip
+def test_where_nothing_can_be_kept_it_is_told_before_anything_is_measured_and_how_to_mend_it(
+    command: list[str], option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRAINPLAN_HOME", str(tmp_path / "file" / "trainplan"))
+    assert cli.run(command) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert f"{option}: " in told and "set TRAINPLAN_HOME" in told
+
+
 def test_without_torch_the_pip_command_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

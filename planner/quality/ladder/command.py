@@ -100,6 +100,8 @@ def request(arguments: argparse.Namespace) -> Request:
     found = corpus(text.read(arguments.text), arguments.tokenizer, arguments.vocabulary, rungs.SEQUENCE)
     which = "own" if arguments.shapes or arguments.tokens else arguments.size
     name = library.slug(f"ladder-{found.text.name}-{found.vocabulary.name}-{which}")
+    if arguments.out is None and (why := library.why_not_kept()):
+        raise InputError(f"--out: name a file for the points ({why})")
     out = arguments.out or library.user_folder() / "ladders" / f"{name}.csv"
     return Request(
         found, shapes, tokens, out, name if arguments.out is None else out.stem,
