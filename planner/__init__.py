@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planner.estimate import estimate
     from planner.notebook import frame, plans, profile
     from planner.plan.file import load
     from planner.plan.plan import Plan
+    from planner.search import search
 
 __version__ = "0.1.0"
 

@@ -6,7 +6,9 @@ package is the module. Python lets a module's class be set for this (data model,
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +17,16 @@ class CallableModule(ModuleType):
     """Calling the module calls its function of the same name."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return getattr(self, self.__name__.rpartition(".")[2])(*arguments, **options)
+        return self._function(*arguments, **options)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The function's, for help and completion."""
+        return inspect.signature(self._function)
+
+    @property
+    def _function(self) -> Callable[..., Any]:
+        return getattr(self, self.__name__.rpartition(".")[2])  # type: ignore[no-any-return]
 
 
 def make_callable(name: str) -> None:

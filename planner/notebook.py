@@ -25,6 +25,8 @@ def frame(answer: Estimate | Result) -> pd.DataFrame:
     80 % band, `kind`, `source`), by its key. Of a search: one row a layout, best first."""
     import pandas as pd
 
+    if not isinstance(answer, Estimate | Result):
+        raise InputError(f"an estimate or a search's result is needed, not {type(answer).__name__}")
     if isinstance(answer, Estimate):
         columns = ("label", "value", "unit", "low", "high", "kind", "source")
         rows = {one.key: [getattr(one, name) for name in columns] for one in answer.figures.values()}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -64,3 +66,29 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.Monk
     for number, cell in enumerate(json.loads(path.read_text("utf-8"))["cells"]):
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), f"{path.name}[{number}]", "exec"), names)
+
+
+def test_a_search_shows_itself_as_a_table_of_its_layouts_and_nothing_floods_a_cell() -> None:
+    plan = planner.load("llama-2-7b").replace(**{"cluster.nodes": 1})
+    found = planner.search(plan, top=3)
+    assert found._repr_html_().count("<tr>") == 4 and "ZeRO" in found._repr_html_()
+    assert len(repr(found)) < 200 and len(repr(planner.estimate(plan))) < 300
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda: planner.estimate("gpt2"), "a Plan is needed, not str; load"),
+    (lambda: planner.search({"name": "gpt2"}), "a Plan is needed, not dict"),
+    (lambda: planner.search(planner.load("gpt2"), top=0), "top: 0"),
+    (lambda: planner.frame(planner.load("gpt2")), "not Plan"),
+    (lambda: planner.load("gpt2").replace(**{"recipe.tokens": "2 bananas"}), r"^recipe\.tokens: '2 bananas'"),
+    (lambda: planner.load("gpt2").replace(cluster=3), "^cluster: a section"),
+])  # fmt: skip
+def test_a_wrong_argument_is_told_in_a_sentence(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        call()
+
+
+def test_types_and_signatures_are_exported() -> None:
+    assert (Path(planner.__file__).parent / "py.typed").is_file()
+    assert "plan" in inspect.signature(planner.estimate).parameters
+    assert "objective" in inspect.signature(planner.search).parameters

@@ -17,7 +17,7 @@ from planner.estimate.figure import Figure
 from planner.estimate.outcome import Outcome, compute
 from planner.formula import recording
 from planner.plan.check import Problem, check
-from planner.plan.plan import Plan
+from planner.plan.plan import Plan, require_plan
 from planner.plan.section import PlanError
 from planner.plan.workload import workload
 from planner.timing import band, communication
@@ -126,6 +126,9 @@ class Estimate:
         """How the device is known: one of three kinds (`planner.timing.provenance`), with source and date."""
         return str(self.machine.device.provenance)
 
+    def __repr__(self) -> str:
+        return f"<{self.plan.name}: {self.verdict}>"
+
     def _repr_html_(self) -> str:
         """A notebook's view: the verdict and every figure, escaped."""
         head = "".join(f"<th>{word}</th>" for word in ("section", "figure", "value", "80 % band", "kind"))
@@ -176,6 +179,7 @@ def estimate(plan: Plan, *, is_own_fabric: bool = True) -> Estimate:
 
     is_own_fabric: as for `machine`.
     """
+    require_plan(plan)
     problems = check(plan)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import field_validator
 
 from planner import library
-from planner.errors import UnknownNameError, shorten
+from planner.errors import InputError, UnknownNameError, shorten
 from planner.plan.cluster import Cluster
 from planner.plan.layout import Layout
 from planner.plan.lifetime import Lifetime
@@ -15,7 +15,7 @@ from planner.plan.model import Model
 from planner.plan.post_training import PostTraining
 from planner.plan.prices import Prices
 from planner.plan.recipe import Recipe
-from planner.plan.section import Section, choice, read_by_name, words
+from planner.plan.section import Section, choice, part, read_by_name, words
 
 
 class Plan(Section):
@@ -61,11 +61,18 @@ class Plan(Section):
         return self.layout.resolved_dp(self.cluster.gpus)
 
     def replace(self, **changes: Any) -> Plan:
-        """A copy with changed fields, named by path with `__` or a dict: `replace(**{"cluster.nodes": 64})`."""
+        """A copy with changed fields, named by their paths: `replace(**{"cluster.nodes": 64})`. Raises `PlanError` with
+        every mistake, `UnknownNameError` for a field that is not there."""
         data = self.model_dump()
         for path, value in changes.items():
             set_path(data, path, value)
-        return Plan.model_validate(data)
+        return part(Plan, data, "plan")
+
+
+def require_plan(given: object) -> None:
+    """Raise the `InputError` of an entry point that got something else than a plan."""
+    if not isinstance(given, Plan):
+        raise InputError(f"a Plan is needed, not {type(given).__name__}; load() makes one of a name or a file")
 
 
 def set_path(data: dict[str, Any], path: str, value: Any) -> None:

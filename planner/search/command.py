@@ -22,7 +22,7 @@ from planner.plan.layout import Layout
 from planner.plan.plan import Plan
 from planner.reports.csv_report import table_text
 from planner.search.events import Event, Finished, Progress, Result
-from planner.search.ranking import OBJECTIVES, Constraints, Found, layout_words
+from planner.search.ranking import OBJECTIVES, Constraints, Found, layout_words, shown
 from planner.search.run import sweep
 from planner.stopping import stop_signals
 from planner.writing import write_atomically
@@ -175,18 +175,7 @@ def _spread(found: list[Found], count: int) -> list[Found]:
 
 
 def _table(found: list[Found]) -> list[str]:
-    kinds = {one.plan.cluster.accelerator.name for one in found}
-    named = ["accelerator"] if len(kinds) > 1 else []
-    rows = [["", "GPUs", *named, "step", "MFU", "time", "cost", "energy", "memory", "layout"]]
-    for rank, one in enumerate(found, start=1):
-        figures = one.figures
-        kind = [one.plan.cluster.accelerator.name] if len(kinds) > 1 else []
-        rows.append([
-            str(rank), f"{one.plan.cluster.gpus:,}", *kind, units.show(figures["step_time_s"], "s"),
-            units.percent(figures["mfu"]), units.show(figures["train_time_s"], "s"),
-            units.show(figures["cost_usd"], "USD"), units.show(figures["energy_kwh"], "kWh"),
-            units.show(figures["memory_bytes"], "B"), layout_words(one.plan),
-        ])  # fmt: skip
+    rows = shown(found)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths[:-1], strict=False)), row[-1]]).rstrip()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import ClassVar
 
-from planner.search.ranking import Found, Objective
+from planner.search.ranking import Found, Objective, shown
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,16 @@ class Result:
     """Layouts by why they fall out, most frequent first; each counted once."""
     closest: Found | None = field(default=None)
     """The layout that needs the least memory, where none fits."""
+
+    def __repr__(self) -> str:
+        return f"<{self.evaluated:,} layouts, {self.fits:,} fit; the best {len(self.best)} by {self.objective}>"
+
+    def _repr_html_(self) -> str:
+        """A notebook's view: the best layouts, escaped."""
+        head, *rows = shown(self.best)
+        cells = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
+        table = f"<table><tr>{''.join(f'<th>{word}</th>' for word in head)}</tr>{''.join(cells)}</table>"
+        return f"<p>{self.evaluated:,} layouts; {self.fits:,} fit; ranked by {self.objective}</p>{table}"
 
 
 @dataclass(frozen=True)

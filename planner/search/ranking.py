@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner import units
 from planner.estimate import Outcome
 from planner.formula import Array, Number
 from planner.plan.layout import Layout
@@ -75,6 +76,23 @@ def layout_words(plan: Plan) -> str:
         "activation offload" if layout.activation_offload else "",
     ]  # fmt: skip
     return " · ".join(word for word in said if word)
+
+
+def shown(found: Sequence[Found]) -> list[list[str]]:
+    """Layouts as a table of texts: the header, then one a row; with accelerators only where there are several."""
+    kinds = {one.plan.cluster.accelerator.name for one in found}
+    named = ["accelerator"] if len(kinds) > 1 else []
+    rows = [["", "GPUs", *named, "step", "MFU", "time", "cost", "energy", "memory", "layout"]]
+    for rank, one in enumerate(found, start=1):
+        figures = one.figures
+        kind = [one.plan.cluster.accelerator.name] if len(kinds) > 1 else []
+        rows.append([
+            str(rank), f"{one.plan.cluster.gpus:,}", *kind, units.show(figures["step_time_s"], "s"),
+            units.percent(figures["mfu"]), units.show(figures["train_time_s"], "s"),
+            units.show(figures["cost_usd"], "USD"), units.show(figures["energy_kwh"], "kWh"),
+            units.show(figures["memory_bytes"], "B"), layout_words(one.plan),
+        ])  # fmt: skip
+    return rows
 
 
 def joined(parts: Iterable[Columns]) -> Columns:

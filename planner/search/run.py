@@ -23,7 +23,7 @@ from planner.errors import CancelledError, InputError
 from planner.estimate import Machine, compute, machine
 from planner.plan.check import check
 from planner.plan.layout import Layout
-from planner.plan.plan import Plan
+from planner.plan.plan import Plan, require_plan
 from planner.plan.section import PlanError
 from planner.plan.shipped import accelerator
 from planner.plan.workload import Workload, workload
@@ -63,8 +63,12 @@ def search(
     """Every layout of a plan, ranked. `gpus` and `accelerators` are tried instead of the plan's own.
 
     wide: also hybrid sharding, recomputing part of the layers, and context parallelism of any degree.
-    Raises `PlanError` for a plan that no layout can mend, `CancelledError` when cancelled.
+    Raises `PlanError` for a plan that no layout can mend, `InputError` for what is no plan or a `top` below 1,
+    `CancelledError` when cancelled.
     """
+    require_plan(plan)
+    if top < 1:
+        raise InputError(f"top: {top} layouts cannot be listed; ask for 1 or more")
     for event in sweep(
         plan, gpus=gpus, accelerators=accelerators, objective=objective, top=top, constraints=constraints, wide=wide,
         is_cancelled=is_cancelled,
