@@ -45,8 +45,8 @@ class Shelf:
 
     def rename(self, number: int, name: str) -> None:
         """Call one otherwise; a blank name changes nothing."""
-        if name.strip():
-            self.kept[number] = replace(self.kept[number], name=name.strip())
+        if one_line := " ".join(name.split()):
+            self.kept[number] = replace(self.kept[number], name=one_line)
             self._write()
 
     def remove(self, number: int) -> None:

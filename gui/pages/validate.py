@@ -89,7 +89,7 @@ SCORES = [
 ROWS = [
     Column("id", "Run", is_words=True),
     Column("error", "Error", partial(units.percent, sign=True), "Predicted ÷ published − 1", tone=_tone_of_error),
-    Column("inside_band", "In band", lambda inside: "✓" if inside else "✕", "Inside the 80 % interval",
+    Column("inside_band", "Band", lambda inside: "✓" if inside else "✕", "Inside the 80 % interval",
            is_words=True, tone=lambda one: "" if one["inside_band"] is not False else "bad"),
     Column("published_text", "Published", sort_by="published", of_row=partial(_text, "published")),
     Column("predicted_text", "Predicted", sort_by="predicted", of_row=partial(_text, "predicted")),

@@ -70,7 +70,7 @@ def _place_one(
     best: tuple[float, Box, float] | None = None
     for distance in (one for one in _DISTANCES_PT if one >= least_pt):
         for rank, (dx, dy) in enumerate(_DIRECTIONS):
-            box = _beside(at, width, height, dx, dy, distance * scale)
+            box = _beside(at, width, height, dx, dy, distance * scale, inside)
             cost = _cost(box, inside, points, line, taken, scale) + distance * 0.02 + rank * 0.01
             if best is None or cost < best[0]:
                 best = (cost, box, distance)
@@ -85,11 +85,13 @@ def _place_one(
     return box
 
 
-def _beside(at: Pixels, width: float, height: float, dx: int, dy: int, distance: float) -> Box:
-    """The label's box when it stands in a direction from its point."""
+def _beside(at: Pixels, width: float, height: float, dx: int, dy: int, distance: float, inside: Box) -> Box:
+    """The label's box when it stands in a direction from its point; above or below it, pushed in from the sides."""
     reach = distance * (0.75 if dx and dy else 1.0)
     x = at[0] + dx * reach - (width if dx < 0 else width / 2 if dx == 0 else 0)
     y = at[1] + dy * reach - (height if dy < 0 else height / 2 if dy == 0 else 0)
+    if dy:
+        x = max(min(x, inside[2] - width), inside[0])
     return float(x), float(y), float(x + width), float(y + height)
 
 

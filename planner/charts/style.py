@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,9 @@ from planner.charts import view
 
 matplotlib.rcParams["text.parse_math"] = False
 """Two prices in a line (`$2.45/h, $4.44M`) are no formula between dollar signs."""
+for _told in ("Glyph .* missing from font", "constrained_layout not applied"):
+    warnings.filterwarnings("ignore", _told, UserWarning)
+"""A name in letters that the typeface lacks, or a chart in a corner, is seen; the terminal need not tell of it."""
 
 Kind = Literal["measured", "published", "estimated", "assumed"]
 Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]
