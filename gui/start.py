@@ -29,6 +29,8 @@ PLAN = (
     "gui.forms", "gui.pages.page",
 )  # fmt: skip
 ESTIMATE = ("planner.counting.memory", "planner.timing.step", "planner.estimate")
+FIT = ("numpy.testing", "scipy.special", "scipy.fft", "scipy.spatial.transform", "scipy.optimize")
+"""What a fit to a measured profile loads, half a second; long profiles are fitted in another process."""
 BELOW_CHARTS = ("pyparsing", "PIL.Image", "matplotlib.colors")
 CHARTS = (
     "matplotlib.artist", "matplotlib.patches", "matplotlib.text", "matplotlib.collections", "matplotlib.image",
@@ -47,6 +49,10 @@ def after_first_paint(
         from gui import recovery
         from gui.plan_files import DEFAULT_PLAN
         from planner.plan import file
+        from planner.timing import reading
+
+        if reading.has_light():
+            yield from _loaded(FIT)
 
         plan = plan or file.load(DEFAULT_PLAN)
         yield

@@ -55,6 +55,11 @@ class File:
         return library.read_json(self.path) if self.is_light else head(self.path)
 
 
+def has_light() -> bool:
+    """There is a profile that is fitted where it is asked for."""
+    return any(path.stat().st_size <= LIGHT_BYTES for path in library.paths("measured").values() if path.is_file())
+
+
 @lru_cache(maxsize=2)
 def whole(file: File) -> Profile:
     """A profile with all its rows; the last two are kept. Raises `InputError`."""
