@@ -7,10 +7,11 @@ file that cannot be read is named. Nothing is mixed silently.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from pydantic import ValidationError
@@ -106,18 +107,23 @@ def links(plan: Plan, *, is_own_fabric: bool = True) -> Exchanged:
 
 def known_by(accelerator: Accelerator) -> Provenance:
     """How a device is known at best: by the newest complete profile of it, else by what is shipped."""
-    try:
-        measured_by = [(one.content.created, one.name) for one in _profiles_of(accelerator)[0] if one.digest.precisions]
-    except NotReadError:  # until it is read a long profile is taken to hold a layer
-        heads = [(file, file.told()) for file in _files_of(accelerator)[0]]
-        measured_by = [
-            (str(told.get("created", "")), str(told.get("name") or file.path.stem))
-            for file, told in heads if told.get("complete", True)
-        ]  # fmt: skip
+    measured_by = []
+    for file in _files_of(accelerator)[0]:
+        try:
+            told = file.told()
+            if told.get("complete", True) and _holds_layers(file, told):
+                measured_by.append((str(told.get("created", "")), str(told.get("name") or file.path.stem)))
+        except InputError:  # left out, as estimates do
+            continue
     if not measured_by:
         return shipped_known_by(accelerator)
     created, name = max(measured_by)
     return provenance.measured(name, created)
+
+
+def _holds_layers(file: File, told: Mapping[str, Any]) -> bool:
+    """Some profiles hold collectives alone. A long one is believed what it says of itself."""
+    return bool(_Stored.of(file).digest.precisions) if file.is_light else told.get("suite") != "collectives"
 
 
 def is_same(measured_on: profile.Device, accelerator: Accelerator) -> bool:
