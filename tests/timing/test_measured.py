@@ -301,7 +301,7 @@ def test_a_spoilt_data_sheet_of_ones_own_does_not_hide_the_others(user_folder: P
     (user_folder / "accelerators" / "aaa.json").write_text('{"name": "AAA"}', "utf-8")
     found = selection.data_sheet(H100)
     assert found and found.name == "H100-80GB-SXM"
-    with pytest.raises(PlanError, match="memory_bytes"):
+    with pytest.raises(InputError, match=r"aaa\.json: memory_bytes"):
         shipped.accelerator("aaa")
 
 
