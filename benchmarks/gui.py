@@ -87,7 +87,7 @@ def start(begun: float) -> dict[str, float]:
 
     class Painted(QObject):
         def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-            if event.type() == QEvent.Type.Paint and type(watched).__name__.startswith("FigureCanvas"):
+            if event.type() == QEvent.Type.Paint and type(watched).__name__ == "Canvas":
                 see("start to first chart")
             return False
 

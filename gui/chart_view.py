@@ -159,6 +159,8 @@ class ChartView(QWidget):
             if self.isVisible():
                 self._settle.start()
             return
+        for timer in (self._redraw, self._read, self._draw):  # what they would do is done now
+            timer.stop()
         self._fit_figure()
         drawn = (theme().name, self._canvas.width(), self._canvas.height(), self._lens.view)
         if drawn == self._drawn:
@@ -188,12 +190,13 @@ class ChartView(QWidget):
     def _has_canvas(self) -> bool:
         if self._canvas is None:
             imports.spare_matplotlib()
-            from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
             from matplotlib.figure import Figure
+
+            from gui.chart_canvas import Canvas
 
             self._chart = import_module(f"planner.charts.{self._chart_name}")
             self._style = import_module("planner.charts.style")
-            self._canvas = FigureCanvasQTAgg(Figure())
+            self._canvas = Canvas(Figure())
             self._canvas.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
             self._canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
             self._hover = Hover(self._canvas, self._tell)

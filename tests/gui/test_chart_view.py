@@ -142,6 +142,19 @@ def test_what_waits_is_answered_between_drawing_a_chart_and_painting_it(
     assert not memory.is_due
 
 
+def test_a_chart_keeps_its_picture_while_it_is_resized(memory: ChartView, qtbot: Any) -> None:
+    painted: list[int] = []
+    memory._canvas.mpl_connect("draw_event", lambda _: painted.append(memory.width()))
+    memory._settle.setInterval(10**8)  # the hand that resizes does not rest
+    for width in (600, 640, 680, 720):
+        memory.resize(width, 380)
+        qtbot.wait(20)
+    assert painted == []
+    memory._settle.start(1)
+    qtbot.waitUntil(lambda: bool(painted))
+    assert painted == [720]
+
+
 def test_the_wheel_zooms_where_the_pointer_is_and_a_double_click_shows_all(sizes: ChartView, qtbot: Any) -> None:
     whole = limits(sizes)
     axes = sizes._canvas.figure.axes[0]
