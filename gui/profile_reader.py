@@ -84,8 +84,7 @@ class ProfileReader(QObject):
         from planner.errors import InputError
         from planner.timing import reading
 
-        wanted, job = self._wanted[-1], self._job
-        job.deleteLater()
+        wanted = self._wanted[-1]
         if outcome.status == "done":
             self._slices.run(_taken(wanted, outcome.result), lambda _: self._tell(wanted), str)
             return
@@ -100,6 +99,7 @@ class ProfileReader(QObject):
     def _tell(self, wanted: Any) -> None:
         """The answer is there, or why there is none."""
         self._wanted.remove(wanted)
+        self._job.deleteLater()
         self._job = None
         self._go_on()
         self.changed.emit()
