@@ -16,7 +16,7 @@ from planner.profiling.console import print_line
 
 def add_parser(subparsers: Any) -> None:
     """Register `read-profile`; `arguments.run` is then `run`."""
-    parser = subparsers.add_parser("read-profile")
+    parser = subparsers.add_parser("read-profile", description="The app's own way to long measured profiles.")
     parser.add_argument("wanted", metavar="JSON", help="what is wanted, as the app encodes it")
     parser.set_defaults(run=run)
 
