@@ -50,6 +50,12 @@ def test_every_formula_of_the_code_has_its_entry_with_expression_and_source() ->
     assert sum("\n*Source:* " in entry for entry in entries) == len(marked)
 
 
+def test_the_reference_tells_of_every_command_that_the_help_lists() -> None:
+    told = reference.commands()
+    listed = re.findall(r"^    ([a-z-]+)  ", cli.command_parser([]).format_help(), re.MULTILINE)
+    assert len(listed) > 10 and all(f"\n## {name}\n" in told for name in listed)
+
+
 def test_every_pinned_package_has_a_licence_that_goes_with_ours_and_is_listed() -> None:
     listed = licences.page((ROOT / "requirements.lock").read_text("utf-8"))
     assert listed == licences.PAGE.read_text("utf-8"), "write it anew with: make audit"
