@@ -30,8 +30,9 @@ class LogSlider(QSlider):
 
     def show_value(self, value: float) -> None:
         """Put the handle where a value is; beyond the ends it stays at them."""
+        place = (math.log10(value) - self._low) * STEPS_A_DECADE if value > 0 else 0.0
         self.blockSignals(True)
-        self.setValue(round((math.log10(value) - self._low) * STEPS_A_DECADE) if value > 0 else 0)
+        self.setValue(round(min(max(place, 0.0), float(self.maximum()))))
         self.blockSignals(False)
 
     def wheelEvent(self, event: QWheelEvent) -> None:

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QApplication, QLabel
 
+from gui.log_slider import LogSlider
 from gui.widgets import elided, plain
 from planner.plan import file
 
@@ -29,6 +30,15 @@ def test_a_tip_shows_what_looks_like_html_as_it_stands(application: object) -> N
         page = QTextDocument()
         page.setHtml(shown) if shown.startswith("<span>") else page.setPlainText(shown)
         assert page.toPlainText() == text
+
+
+def test_a_value_beyond_a_slider_leaves_its_handle_at_the_end(application: object) -> None:
+    slider = LogSlider(1.0, 1000.0)
+    told = []
+    for value in (float("inf"), 1e300, 1e-300, 0.0, float("nan"), 10.0):
+        slider.show_value(value)
+        told.append(slider.value())
+    assert told == [150, 150, 0, 0, 0, 50]
 
 
 def test_names_from_files_are_nowhere_taken_for_html(open_window: Callable[..., object]) -> None:
